@@ -33,7 +33,7 @@ export interface ParticulateSample {
   readonly pm25UgM3: number;
   readonly pm4UgM3: number;
   readonly pm10UgM3: number;
-  /** Particles per cm³ larger than the key's diameter in µm (`0.3`, `0.5`, `1.0` …), as far as the device counts. */
+  /** Particles per cm³ by size in µm, as far as the device counts: `>0.3` (all larger, Plantower), `0.3-1.0` (a span, SPS30). */
   readonly countsPerCm3: Readonly<Record<string, number>>;
   /** Standard-particle (CF = 1) concentrations in µg/m³ where the device tells them apart, as Plantower does. */
   readonly standardUgM3?: { readonly pm1: number; readonly pm25: number; readonly pm10: number };
