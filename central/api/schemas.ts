@@ -1,0 +1,216 @@
+/**
+ * The REST contract of central: one zod schema per request and response, from which types, validation, the OpenAPI
+ * document and error messages come. Keys are snake_case with units last; times are RFC 3339 in UTC with milliseconds
+ * (`…_at`), exact nanoseconds since 1970 as decimal strings (`…_at_ns`).
+ */
+import { z } from 'zod';
+
+const at = z
+  .string()
+  .describe('RFC 3339, UTC, milliseconds')
+  .meta({ examples: ['2026-01-02T03:04:05.678Z'] });
+const atNs = z
+  .string()
+  .regex(/^-?\d+$/)
+  .describe('Nanoseconds since 1970-01-01T00:00:00Z, exact');
+const range = z.tuple([z.number().int(), z.number().int()]).describe('First and last sequence, inclusive');
+const fieldValues = z
+  .record(z.string(), z.number().nullable())
+  .describe('Field name (unit last) to value; null: the device gave none');
+
+export const errorSchema = z
+  .object({ error: z.object({ code: z.string(), message: z.string() }) })
+  .meta({ id: 'Error', description: 'What went wrong: a stable code and a sentence with expected and found.' });
+
+export const modelSchema = z.object({ name: z.string(), version: z.string() }).meta({ id: 'ModelReference' });
+
+export const diagnosticLevelSchema = z.enum(['ok', 'warn', 'error', 'stale']);
+
+export const diagnosticSchema = z
+  .object({
+    source: z.string().describe('Which device or part of the vehicle'),
+    level: diagnosticLevelSchema,
+    code: z.string().describe('Stable, kebab-case'),
+    message: z.string(),
+    cure: z.string().describe('What a person can do; empty when nothing is needed'),
+    at,
+    values: z.record(z.string(), z.string()),
+  })
+  .meta({ id: 'Diagnostic', description: 'The newest diagnostic of one source.' });
+
+export const vehicleSchema = z
+  .object({
+    id: z.string(),
+    online: z.boolean(),
+    last_seen_at: at.describe('When central last heard of the vehicle, by the clock of central'),
+    agent_version: z.string().nullable(),
+    model: modelSchema.nullable(),
+    event_count: z.number().int(),
+    diagnostics: z.object({
+      ok: z.number().int(),
+      warn: z.number().int(),
+      error: z.number().int(),
+      stale: z.number().int(),
+    }),
+    storage_bytes: z.number().int().describe('Bytes of clip files central holds of this vehicle'),
+  })
+  .meta({ id: 'Vehicle' });
+
+export const vehicleDetailSchema = vehicleSchema
+  .extend({ diagnostics: z.array(diagnosticSchema) })
+  .meta({ id: 'VehicleDetail', description: 'One vehicle with the newest diagnostic of each of its sources.' });
+
+export const vehicleListSchema = z.object({ vehicles: z.array(vehicleSchema) });
+
+export const latestSchema = z.object({
+  streams: z.array(z.object({ stream: z.string(), captured_at: at, captured_at_ns: atNs, values: fieldValues })),
+});
+
+const number = z.number().nullable();
+export const historyFieldSchema = z
+  .object({
+    t: z.array(z.number()).describe('Milliseconds since 1970, the middle of the values of the bucket'),
+    min: z.array(number),
+    mean: z.array(number),
+    max: z.array(number),
+  })
+  .meta({ id: 'HistoryField', description: 'Parallel arrays, one element for each bucket that holds a value.' });
+
+export const historySchema = z.object({
+  stream: z.string(),
+  from: at,
+  to: at,
+  fields: z.record(z.string(), historyFieldSchema),
+});
+
+export const clipSchema = z
+  .object({
+    state: z.enum(['pending', 'uploading', 'ready']),
+    bytes: z.number().int(),
+    received_bytes: z.number().int(),
+    sha256: z.string(),
+    start_at: at,
+    end_at: at,
+  })
+  .meta({ id: 'Clip', description: 'The MCAP around an event and how much of it central has.' });
+
+export const eventSchema = z
+  .object({
+    id: z.string(),
+    vehicle: z.string(),
+    captured_at: at.describe('Onset of the sound'),
+    captured_at_ns: atNs,
+    received_at: at,
+    label: z.string(),
+    score: z.number(),
+    scores: z.record(z.string(), z.number()),
+    duration_s: z.number(),
+    model: modelSchema,
+    clip: clipSchema.nullable().describe('null: the vehicle has not cut the clip yet'),
+  })
+  .meta({ id: 'Event', description: 'One detected impact.' });
+
+export const eventListSchema = z.object({ total: z.number().int(), events: z.array(eventSchema) });
+
+export const sensorSeriesSchema = z
+  .object({
+    topic: z.string(),
+    field: z.string(),
+    unit: z.string(),
+    t_s: z.array(z.number()).describe('Seconds from the start of the clip'),
+    values: z.array(number),
+  })
+  .meta({ id: 'SensorSeries' });
+
+export const sensorsSchema = z.object({
+  onset_s: z.number().describe('Onset of the impact, seconds from the start of the clip'),
+  start_at: at,
+  end_at: at,
+  series: z.array(sensorSeriesSchema),
+});
+
+export const ledgerStreamSchema = z
+  .object({
+    epoch: z.string(),
+    stream: z.string(),
+    next_sequence: z.number().int().describe('The sequence the vehicle will give next, as far as it told'),
+    held: z.array(range),
+    missing: z.array(range).describe('Given by the vehicle, neither held here nor declared dropped'),
+    dropped: z.array(z.object({ first: z.number().int(), last: z.number().int(), reason: z.string() })),
+    duplicates: z.number().int().describe('Records that came again and were already held'),
+  })
+  .meta({ id: 'LedgerStream' });
+
+export const ledgerSchema = z.object({ vehicle: z.string(), streams: z.array(ledgerStreamSchema) });
+
+export const healthSchema = z.object({
+  status: z.enum(['ok', 'failing']),
+  checks: z.record(z.string(), z.object({ ok: z.boolean(), message: z.string() })),
+});
+
+/** Payloads (`data:` lines) of GET /api/live, by the name of their `event:` line. */
+export const liveSampleSchema = z
+  .object({ vehicle: z.string(), stream: z.string(), captured_at: at, values: fieldValues })
+  .meta({ id: 'LiveSample' });
+export const liveClipSchema = z.object({ event_id: z.string() }).meta({ id: 'LiveClip' });
+export const liveVehicleSchema = z.object({ id: z.string(), online: z.boolean() }).meta({ id: 'LiveVehicle' });
+
+// ---- requests -------------------------------------------------------------------------------------------------
+
+const time = z.iso
+  .datetime({ offset: true, error: 'expected an RFC 3339 time, for instance 2026-01-02T03:04:05Z' })
+  .describe('RFC 3339');
+const vehicleId = z.string().min(1).max(128);
+
+export const vehicleParamsSchema = z.object({ id: vehicleId });
+export const eventParamsSchema = z.object({ id: z.string().min(1).max(128) });
+
+export const historyQuerySchema = z.object({
+  stream: z.string().min(1),
+  field: z
+    .union([z.string().min(1), z.array(z.string().min(1)).min(1).max(64)])
+    .transform((value) => (Array.isArray(value) ? value : [value]))
+    .optional()
+    .describe('Repeatable; omitted: every field of the stream'),
+  from: time.optional().describe('Default: one hour before `to`'),
+  to: time.optional().describe('Default: now'),
+  points: z.coerce.number().int().min(1).max(5000).default(500).describe('Buckets at most'),
+});
+
+export const eventSortSchema = z.enum(['captured_at', 'score', 'label', 'vehicle']);
+
+export const eventQuerySchema = z.object({
+  vehicle: vehicleId.optional(),
+  label: z.string().min(1).optional(),
+  min_score: z.coerce.number().min(0).max(1).optional(),
+  from: time.optional(),
+  to: time.optional(),
+  sort: eventSortSchema.default('captured_at'),
+  order: z.enum(['asc', 'desc']).default('desc'),
+  limit: z.coerce.number().int().min(1).max(500).default(50),
+  offset: z.coerce.number().int().min(0).default(0),
+});
+
+export const wavQuerySchema = z.object({
+  channel: z.coerce.number().int().min(0).max(31).optional().describe('Omitted: all channels'),
+});
+
+export const liveQuerySchema = z.object({ vehicle: vehicleId.optional() });
+
+export type Vehicle = z.output<typeof vehicleSchema>;
+export type VehicleDetail = z.output<typeof vehicleDetailSchema>;
+export type Diagnostic = z.output<typeof diagnosticSchema>;
+export type Latest = z.output<typeof latestSchema>;
+export type History = z.output<typeof historySchema>;
+export type Clip = z.output<typeof clipSchema>;
+export type Event = z.output<typeof eventSchema>;
+export type EventList = z.output<typeof eventListSchema>;
+export type EventSort = z.output<typeof eventSortSchema>;
+export type Sensors = z.output<typeof sensorsSchema>;
+export type SensorSeries = z.output<typeof sensorSeriesSchema>;
+export type Ledger = z.output<typeof ledgerSchema>;
+export type LedgerStream = z.output<typeof ledgerStreamSchema>;
+export type Health = z.output<typeof healthSchema>;
+export type LiveSample = z.output<typeof liveSampleSchema>;
+export type LiveClip = z.output<typeof liveClipSchema>;
+export type LiveVehicle = z.output<typeof liveVehicleSchema>;
