@@ -1,0 +1,19 @@
+/**
+ * What travels through the graph and into a bag: one message of a topic, already in the bytes ROS 2 speaks.
+ */
+
+import type { Stamp } from '../../drivers/sample.ts';
+
+/** One message of one topic. Whoever holds it may read it; nobody writes into `data` after it was published. */
+export interface Message {
+  /** ROS topic name, absolute: `/uma8/audio`. */
+  readonly topic: string;
+  /** ROS 2 type name: `foxglove_msgs/msg/RawAudio`. */
+  readonly type: string;
+  /** Counts the messages of the topic from 0 (wraps at 2³²); a jump says how many were lost before the recorder. */
+  readonly sequence: number;
+  /** Time of the first measurement in the message. */
+  readonly stamp: Stamp;
+  /** CDR little endian with its 4-byte encapsulation header. */
+  readonly data: Uint8Array;
+}

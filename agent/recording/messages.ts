@@ -1,0 +1,199 @@
+/**
+ * Turns the drivers' samples into ROS 2 messages (CDR bytes) and knows the definition of each type recorded. Units are
+ * those of the .msg texts, which for standard types are ROS's own (°C, Pa, ratio 0 to 1).
+ */
+
+import { parse } from '@foxglove/rosmsg';
+import { MessageWriter } from '@foxglove/rosmsg2-serialization';
+import type { AudioChunk, Diagnostic, EnvironmentSample, ParticulateSample, Stamp } from '../../drivers/sample.ts';
+import { readSchemaText } from './schema-text.ts';
+
+/** The types that this vehicle records, with their definitions as `ros2msg` text. */
+export const schemaTexts = {
+  'foxglove_msgs/msg/RawAudio': readSchemaText('foxglove_msgs/msg/RawAudio'),
+  'sensor_msgs/msg/Temperature': readSchemaText('sensor_msgs/msg/Temperature'),
+  'sensor_msgs/msg/RelativeHumidity': readSchemaText('sensor_msgs/msg/RelativeHumidity'),
+  'sensor_msgs/msg/FluidPressure': readSchemaText('sensor_msgs/msg/FluidPressure'),
+  'sensor_msgs/msg/TimeReference': readSchemaText('sensor_msgs/msg/TimeReference'),
+  'diagnostic_msgs/msg/DiagnosticArray': readSchemaText('diagnostic_msgs/msg/DiagnosticArray'),
+  'fender_msgs/msg/GasResistance': readSchemaText('fender_msgs/msg/GasResistance'),
+  'fender_msgs/msg/ParticulateMatter': readSchemaText('fender_msgs/msg/ParticulateMatter'),
+  'fender_msgs/msg/Impact': readSchemaText('fender_msgs/msg/Impact'),
+} as const;
+
+/** A ROS 2 type name that this vehicle records. */
+export type MessageType = keyof typeof schemaTexts;
+
+/** An impact as published; scores from 0 to 1. */
+export interface ImpactSample {
+  /** Time of the onset. */
+  readonly stamp: Stamp;
+  /** UTC nanoseconds of the sound's end. */
+  readonly endNs: bigint;
+  /** UUID. */
+  readonly eventId: string;
+  readonly label: string;
+  readonly score: number;
+  readonly scores: Readonly<Record<string, number>>;
+  readonly model: { readonly name: string; readonly version: string };
+}
+
+const textEncoder = new TextEncoder();
+const nsPerSecond = 1_000_000_000n;
+
+/**
+ * builtin_interfaces/Time of UTC nanoseconds: seconds as int32 (wraps in 2038, as ROS's own does), nanoseconds 0 to 999 999 999.
+ */
+export function rosTime(ns: bigint): { sec: number; nanosec: number } {
+  const nanosec = ((ns % nsPerSecond) + nsPerSecond) % nsPerSecond;
+  return { sec: Number(BigInt.asIntN(32, (ns - nanosec) / nsPerSecond)), nanosec: Number(nanosec) };
+}
+
+/**
+ * The library counts a string's UTF-16 units where CDR wants its UTF-8 bytes, and so cuts `µg` or `°C`. In CDR a string is
+ * laid out as a sequence of bytes with a closing zero, so it is written as one.
+ */
+function text(value: string): Uint8Array {
+  return textEncoder.encode(`${value}\0`);
+}
+
+/** A writer of one type whose single strings are given as `text(…)`; made at its first use. */
+function lazyWriter(type: MessageType): (message: unknown) => Uint8Array {
+  let writer: MessageWriter | undefined;
+  return (message) => {
+    if (writer === undefined) {
+      const definitions = parse(schemaTexts[type], { ros2: true });
+      for (const field of definitions.flatMap((definition) => definition.definitions)) {
+        if (field.type !== 'string' || field.isArray === true || field.isConstant === true) continue;
+        field.type = 'uint8';
+        field.isArray = true;
+      }
+      writer = new MessageWriter(definitions);
+    }
+    return writer.writeMessage(message);
+  };
+}
+
+const writeTemperature = lazyWriter('sensor_msgs/msg/Temperature');
+const writeHumidity = lazyWriter('sensor_msgs/msg/RelativeHumidity');
+const writePressure = lazyWriter('sensor_msgs/msg/FluidPressure');
+const writeGasResistance = lazyWriter('fender_msgs/msg/GasResistance');
+const writeParticulateMatter = lazyWriter('fender_msgs/msg/ParticulateMatter');
+const writeImpact = lazyWriter('fender_msgs/msg/Impact');
+const writeDiagnosticArray = lazyWriter('diagnostic_msgs/msg/DiagnosticArray');
+const writeTimeReference = lazyWriter('sensor_msgs/msg/TimeReference');
+
+function header(stamp: Stamp, frameId: string): { stamp: { sec: number; nanosec: number }; frame_id: Uint8Array } {
+  return { stamp: rosTime(stamp.capturedAtNs), frame_id: text(frameId) };
+}
+
+/**
+ * foxglove_msgs/msg/RawAudio: the samples are copied once, as bytes. Layout as in CDR 1 (OMG DDS-XTypes 1.3, 7.4.3): alignment
+ * counts from behind the 4-byte encapsulation header.
+ */
+export function encodeRawAudio(chunk: AudioChunk): Uint8Array {
+  const pcm = new Uint8Array(chunk.pcm.buffer, chunk.pcm.byteOffset, chunk.pcm.byteLength);
+  const formatOffset = (16 + pcm.length + 3) & ~3;
+  const bytes = new Uint8Array(formatOffset + 20);
+  const view = new DataView(bytes.buffer);
+  const { sec, nanosec } = rosTime(chunk.stamp.capturedAtNs);
+  bytes[1] = 1; // CDR_LE
+  view.setInt32(4, sec, true);
+  view.setUint32(8, nanosec, true);
+  view.setUint32(12, pcm.length, true);
+  bytes.set(pcm, 16);
+  view.setUint32(formatOffset, 8, true);
+  textEncoder.encodeInto('pcm-s16', bytes.subarray(formatOffset + 4));
+  view.setUint32(formatOffset + 12, chunk.sampleRateHz, true);
+  view.setUint32(formatOffset + 16, chunk.channels, true);
+  return bytes;
+}
+
+/** sensor_msgs/msg/Temperature in °C; `frameId` names the sensor's place. */
+export function encodeTemperature(sample: EnvironmentSample, frameId: string): Uint8Array {
+  return writeTemperature({ header: header(sample.stamp, frameId), temperature: sample.temperatureC, variance: 0 });
+}
+
+/** sensor_msgs/msg/RelativeHumidity, 0 to 1. */
+export function encodeHumidity(sample: EnvironmentSample, frameId: string): Uint8Array {
+  return writeHumidity({ header: header(sample.stamp, frameId), relative_humidity: sample.humidity, variance: 0 });
+}
+
+/** sensor_msgs/msg/FluidPressure in Pa. */
+export function encodePressure(sample: EnvironmentSample, frameId: string): Uint8Array {
+  return writePressure({ header: header(sample.stamp, frameId), fluid_pressure: sample.pressurePa, variance: 0 });
+}
+
+/** fender_msgs/msg/GasResistance in Ω. */
+export function encodeGasResistance(sample: EnvironmentSample, frameId: string): Uint8Array {
+  return writeGasResistance({
+    header: header(sample.stamp, frameId),
+    gas_resistance: sample.gasResistanceOhm,
+    gas_valid: sample.gasValid,
+    heater_stable: sample.heaterStable,
+  });
+}
+
+/** fender_msgs/msg/ParticulateMatter in µg/m³ and particles per cm³; NaN where the sample has no value. */
+export function encodeParticulateMatter(sample: ParticulateSample, frameId: string): Uint8Array {
+  const counts = Object.entries(sample.countsPerCm3).sort(([a], [b]) => Number(a) - Number(b));
+  return writeParticulateMatter({
+    header: header(sample.stamp, frameId),
+    pm1: sample.pm1UgM3,
+    pm2_5: sample.pm25UgM3,
+    pm4: sample.pm4UgM3,
+    pm10: sample.pm10UgM3,
+    pm1_standard: sample.standardUgM3?.pm1 ?? Number.NaN,
+    pm2_5_standard: sample.standardUgM3?.pm25 ?? Number.NaN,
+    pm10_standard: sample.standardUgM3?.pm10 ?? Number.NaN,
+    typical_size: sample.typicalSizeUm ?? Number.NaN,
+    count_diameter: Float64Array.from(counts, ([diameter]) => Number(diameter)),
+    count_per_cm3: Float64Array.from(counts, ([, count]) => count),
+  });
+}
+
+/** fender_msgs/msg/Impact; labels must be ASCII. */
+export function encodeImpact(impact: ImpactSample, frameId: string): Uint8Array {
+  return writeImpact({
+    header: header(impact.stamp, frameId),
+    event_id: text(impact.eventId),
+    end: rosTime(impact.endNs),
+    label: text(impact.label),
+    score: impact.score,
+    labels: Object.keys(impact.scores),
+    scores: Float32Array.from(Object.values(impact.scores)),
+    model_name: text(impact.model.name),
+    model_version: text(impact.model.version),
+  });
+}
+
+const diagnosticLevels = { ok: 0, warn: 1, error: 2, stale: 3 } as const;
+
+/** diagnostic_msgs/msg/DiagnosticArray: `code` and `cure` become values beside the diagnostic's own. */
+export function encodeDiagnosticArray(stamp: Stamp, diagnostics: readonly Diagnostic[]): Uint8Array {
+  return writeDiagnosticArray({
+    header: header(stamp, ''),
+    status: diagnostics.map((diagnostic) => ({
+      level: diagnosticLevels[diagnostic.level],
+      name: text(diagnostic.source),
+      message: text(diagnostic.message),
+      hardware_id: text(diagnostic.source),
+      values: Object.entries({ code: diagnostic.code, cure: diagnostic.cure, ...diagnostic.values }).map(
+        ([key, value]) => ({ key: text(key), value: text(String(value)) }),
+      ),
+    })),
+  });
+}
+
+/**
+ * sensor_msgs/msg/TimeReference: `header.stamp` is UTC as the vehicle knew it, `time_ref` the monotonic clock of the same moment,
+ * `source` says which boot it counts from and how good UTC was: `boot_id=… synchronised=true error_ns=1200` (`error_ns=unknown`).
+ */
+export function encodeTimeReference(stamp: Stamp): Uint8Array {
+  const errorNs = stamp.estimatedErrorNs === null ? 'unknown' : String(stamp.estimatedErrorNs);
+  return writeTimeReference({
+    header: header(stamp, ''),
+    time_ref: rosTime(stamp.monotonicNs),
+    source: text(`boot_id=${stamp.bootId} synchronised=${stamp.synchronised} error_ns=${errorNs}`),
+  });
+}
