@@ -51,9 +51,14 @@ interface Subscription {
   readonly handle: (message: TopicMessage<never>) => void;
 }
 
+/** Replaced rather than changed, so that a subscriber may come or go while a message is being delivered. */
+interface Subscribers {
+  list: readonly Subscription[];
+}
+
 interface TopicState {
   readonly type: string;
-  readonly subscriptions: Subscription[];
+  readonly subscribers: Subscribers;
   published: number;
   subscriberErrors: number;
   encodeErrors: number;
@@ -62,7 +67,7 @@ interface TopicState {
 /** Topics and who listens to them. Delivery is a plain function call: cheap, ordered, and isolated per subscriber. */
 export class Graph {
   readonly #topics = new Map<string, TopicState>();
-  readonly #everything: Subscription[] = [];
+  readonly #everything: Subscribers = { list: [] };
   readonly #onError: OnGraphError;
 
   constructor(onError: OnGraphError = () => {}) {
@@ -86,15 +91,15 @@ export class Graph {
       }
       const message = { topic: topic.name, type: topic.type, sequence: state.published, stamp, data, value };
       state.published += 1;
-      this.#deliver(state, state.subscriptions, message);
+      this.#deliver(state, state.subscribers, message);
       this.#deliver(state, this.#everything, message);
     };
   }
 
   /** Calls `handle` with each message of the topic, before any `subscribeAll`; returns the function that ends it. */
   subscribe<Value>(topic: Topic<Value>, name: string, handle: (message: TopicMessage<Value>) => void): () => void {
-    const { subscriptions } = this.#state(topic.name, topic.type);
-    return add(subscriptions, { name, handle: handle as Subscription['handle'] });
+    const { subscribers } = this.#state(topic.name, topic.type);
+    return add(subscribers, { name, handle: handle as Subscription['handle'] });
   }
 
   /** Calls `handle` with each message of every topic, now and in future; returns the function that ends it. */
@@ -115,7 +120,7 @@ export class Graph {
   #state(name: string, type: string): TopicState {
     const known = this.#topics.get(name);
     if (known === undefined) {
-      const state = { type, subscriptions: [], published: 0, subscriberErrors: 0, encodeErrors: 0 };
+      const state = { type, subscribers: { list: [] }, published: 0, subscriberErrors: 0, encodeErrors: 0 };
       this.#topics.set(name, state);
       return state;
     }
@@ -125,8 +130,8 @@ export class Graph {
     return known;
   }
 
-  #deliver(state: TopicState, subscriptions: readonly Subscription[], message: TopicMessage<unknown>): void {
-    for (const subscription of subscriptions) {
+  #deliver(state: TopicState, subscribers: Subscribers, message: TopicMessage<unknown>): void {
+    for (const subscription of subscribers.list) {
       try {
         subscription.handle(message as TopicMessage<never>);
       } catch (error) {
@@ -137,11 +142,9 @@ export class Graph {
   }
 }
 
-/** Appends to a list that may be walked meanwhile; returns the function that takes it out again. */
-function add(list: Subscription[], subscription: Subscription): () => void {
-  list.push(subscription);
+function add(subscribers: Subscribers, subscription: Subscription): () => void {
+  subscribers.list = [...subscribers.list, subscription];
   return () => {
-    const index = list.indexOf(subscription);
-    if (index >= 0) list.splice(index, 1);
+    subscribers.list = subscribers.list.filter((each) => each !== subscription);
   };
 }

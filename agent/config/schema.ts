@@ -1,0 +1,236 @@
+/**
+ * The schema of the agent's one configuration file: every key with its default, meaning and unit. Types, the commented
+ * default file and the error messages all come from here.
+ */
+import { z } from 'zod';
+
+/** What a key is measured in; `none` for names, paths and choices. */
+export type Unit = 'none' | 's' | 'ms' | 'Hz' | 'B' | '°C' | 'ratio' | 'count' | 'port';
+
+declare module 'zod' {
+  interface GlobalMeta {
+    /** The unit of the key's value. */
+    unit?: Unit;
+  }
+}
+
+/** Adds a key's documentation; every key of the schema goes through here or through `section`. */
+function key<Schema extends z.ZodType>(schema: Schema, unit: Unit, description: string): Schema {
+  return schema.meta({ description, unit });
+}
+
+/** A mapping of keys that refuses others and is filled with defaults when absent. */
+function section<Shape extends z.ZodRawShape>(description: string, shape: Shape) {
+  // `{}` is a valid input of the mapping because every key in it has a default.
+  return z
+    .strictObject(shape)
+    .prefault({} as never)
+    .meta({ description });
+}
+
+const path = z.string().min(1);
+/** A name that may stand in an MQTT topic, a certificate and a file name. */
+const vehicleId = z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, 'lower-case letters, digits and hyphens, at most 63');
+
+const particulate = section('The particulate matter sensor on a serial line.', {
+  model: key(
+    z.enum(['plantower', 'sds011', 'sps30', 'none']).default('plantower'),
+    'none',
+    'Which sensor is connected; none switches it off.',
+  ),
+  device: key(path.default('/dev/ttyAMA0'), 'none', 'The serial device, or emulated.'),
+  mode: key(
+    z.enum(['active', 'passive']).default('active'),
+    'none',
+    'Whether the sensor sends by itself or is asked (plantower and sds011).',
+  ),
+  period_s: key(
+    z.number().min(0.2).max(3600).default(1),
+    's',
+    'Time between readings where the agent sets it (passive mode, sps30).',
+  ),
+});
+
+const bme680 = section('The BME680 environment sensor on an I²C bus.', {
+  device: key(
+    z.union([z.int().min(0).max(255), z.enum(['emulated', 'none'])]).default(1),
+    'none',
+    'The I²C bus number, emulated, or none to switch it off.',
+  ),
+  address: key(
+    z.union([z.literal(0x76), z.literal(0x77)]).default(0x76),
+    'none',
+    'The I²C address: 118 (0x76) or 119 (0x77).',
+  ),
+  period_s: key(z.number().min(0.5).max(3600).default(1), 's', 'Time between readings.'),
+  heater_temperature_c: key(
+    z.number().min(200).max(400).default(320),
+    '°C',
+    'Temperature of the gas sensor hot plate.',
+  ),
+  heater_duration_ms: key(
+    z.int().min(1).max(4032).default(150),
+    'ms',
+    'How long the hot plate is heated before gas is measured.',
+  ),
+});
+
+const uma8 = section('The miniDSP UMA-8 microphone array.', {
+  source: key(
+    z.enum(['arecord', 'replay', 'generated', 'none']).default('arecord'),
+    'none',
+    'Where sound comes from: the device, files, the built-in generator, or nowhere.',
+  ),
+  device: key(path.default('hw:CARD=micArray,DEV=0'), 'none', 'The ALSA device that arecord opens.'),
+  sound: key(z.string().default(''), 'none', 'The WAV file or folder that the replay source plays, in a loop.'),
+  seed: key(
+    z.int().min(0).max(0xffffffff).default(1),
+    'none',
+    'Seed of the generated sound; the same seed sounds the same.',
+  ),
+  channels: key(z.int().min(1).max(8).default(8), 'count', 'Channels to capture.'),
+  sample_rate_hz: key(
+    z.union([z.literal(16000), z.literal(44100), z.literal(48000)]).default(48000),
+    'Hz',
+    'Sampling rate: 16000, 44100 or 48000.',
+  ),
+});
+
+const recorder = section('The recording of everything, as MCAP segments.', {
+  segment_s: key(z.number().min(1).max(86400).default(300), 's', 'A segment is closed after this time.'),
+  segment_bytes: key(
+    z.int().min(1_000_000).max(4_000_000_000).default(512_000_000),
+    'B',
+    'A segment is closed at this size.',
+  ),
+  fsync_ms: key(
+    z.int().min(50).max(60_000).default(200),
+    'ms',
+    'What is recorded is durable on disk after at most this time.',
+  ),
+  disk_share: key(
+    z.number().min(0.01).max(0.95).default(0.7),
+    'ratio',
+    'Share of the disk that recordings may take; beyond it the oldest go.',
+  ),
+});
+
+const detector = section('The impact detector in its own process.', {
+  enabled: key(z.boolean().default(true), 'none', 'Whether impacts are detected at all.'),
+  model: key(
+    path.default('models/impact.int8.onnx'),
+    'none',
+    'The ONNX model file; a relative path starts at the program.',
+  ),
+  thresholds: key(
+    z.record(z.string(), z.number().min(0).max(1)).default({}),
+    'ratio',
+    "Score per label from which an impact is reported, instead of the model's own, for instance {glass_break: 0.6}.",
+  ),
+  pre_roll_s: key(z.number().min(0).max(30).default(2), 's', 'How much of all sensors a clip holds before the impact.'),
+  post_roll_s: key(z.number().min(0).max(30).default(2), 's', 'How much of all sensors a clip holds after the impact.'),
+  hang_timeout_s: key(
+    z.number().min(0.2).max(60).default(1.2),
+    's',
+    'A detector that makes no progress for this time is restarted.',
+  ),
+  start_timeout_s: key(
+    z.number().min(1).max(300).default(30),
+    's',
+    'A detector that has not loaded its model after this time is restarted.',
+  ),
+  queue_chunks: key(
+    z.int().min(2).max(600).default(30),
+    'count',
+    'Sound chunks of 100 ms that may wait for the detector; more are missed and counted.',
+  ),
+});
+
+const outbox = section('The durable buffer of what central does not have yet.', {
+  max_bytes: key(
+    z.int().min(1_000_000).default(2_000_000_000),
+    'B',
+    'Largest size of the buffer; beyond it the least important records go.',
+  ),
+  group_commit_ms: key(
+    z.int().min(1).max(10_000).default(50),
+    'ms',
+    'Records are committed together at most this long after they came.',
+  ),
+});
+
+const sync = section('The connection to the central service.', {
+  enabled: key(z.boolean().default(true), 'none', 'Whether anything is sent to central.'),
+  url: key(
+    z
+      .string()
+      .regex(/^mqtts?:\/\/[^/]+/, 'an mqtt:// or mqtts:// URL')
+      .default('mqtt://127.0.0.1:1883'),
+    'none',
+    'The MQTT broker, mqtt:// or mqtts://.',
+  ),
+  tls: section('Certificates, needed with mqtts://.', {
+    ca: key(z.string().default(''), 'none', 'File of the certificate authority that signed the broker, PEM.'),
+    cert: key(
+      z.string().default(''),
+      'none',
+      'File of the certificate of this vehicle, PEM; its common name is vehicle.id.',
+    ),
+    key: key(z.string().default(''), 'none', 'File of the private key of this vehicle, PEM.'),
+  }),
+});
+
+const health = section('The state of the machine and of the agent.', {
+  listen: section('Where Prometheus metrics are served.', {
+    host: key(z.string().min(1).default('127.0.0.1'), 'none', 'Address to listen on.'),
+    port: key(z.int().min(0).max(65535).default(9464), 'port', 'Port of /metrics; 0 takes any free one.'),
+  }),
+  period_s: key(z.number().min(0.2).max(3600).default(5), 's', 'Time between two health reports.'),
+});
+
+/** The whole configuration file. */
+export const agentConfigSchema = section('Configuration of the Fender agent, the process in the vehicle.', {
+  vehicle: section('The vehicle that carries this device.', {
+    id: key(
+      vehicleId.default('vehicle-1'),
+      'none',
+      'Name of the vehicle: lower-case letters, digits and hyphens, unique in the fleet.',
+    ),
+  }),
+  data_dir: key(
+    path.default('/var/lib/fender'),
+    'none',
+    'Folder of recordings, clips and the outbox; one agent at a time.',
+  ),
+  clock: section('How the system clock is watched.', {
+    quality_period_s: key(
+      z.number().min(1).max(3600).default(30),
+      's',
+      'Time between two questions to chrony or timesyncd.',
+    ),
+    step_threshold_ms: key(
+      z.int().min(5).max(10_000).default(50),
+      'ms',
+      'A larger jump of the system clock is reported as a step.',
+    ),
+  }),
+  sensors: section('The devices.', { particulate, bme680, uma8 }),
+  graph: section('How the nodes talk to each other.', {
+    kind: key(z.enum(['in_process']).default('in_process'), 'none', 'The middleware; the spine is always in process.'),
+  }),
+  recorder,
+  detector,
+  outbox,
+  sync,
+  health,
+  log: section('What the agent says about itself on standard error.', {
+    level: key(
+      z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+      'none',
+      'The least important lines that are written.',
+    ),
+  }),
+});
+
+/** A checked configuration, every key present. */
+export type AgentConfig = z.infer<typeof agentConfigSchema>;
