@@ -122,7 +122,12 @@ export class SerialDevice<Sample> implements Device {
     }
     if (line.closed !== undefined && !signal.aborted) {
       const reason = line.closed?.message ?? 'the line closed';
-      this.show('error', 'unplugged', `the line ended: ${reason}`, 'Plug the sensor in again; it is tried every second.');
+      this.show(
+        'error',
+        'unplugged',
+        `the line ended: ${reason}`,
+        'Plug the sensor in again; it is tried every second.',
+      );
     }
   }
 
@@ -168,10 +173,20 @@ export class SerialDevice<Sample> implements Device {
     const seconds = (silentMs / 1000).toFixed(1);
     if (Number(this.clock.monotonicNs() - line.lastBytesNs) / 1e6 < this.options.silenceMs && line.lastBytesNs > 0n) {
       const message = `bytes arrive but none made a valid ${this.options.source} frame for ${seconds} s`;
-      this.show('error', 'garbage', message, 'Check that the configured model and its baud rate are those of the sensor.');
+      this.show(
+        'error',
+        'garbage',
+        message,
+        'Check that the configured model and its baud rate are those of the sensor.',
+      );
     } else {
       const message = `no byte from the sensor for ${seconds} s; expected one frame every ${this.options.periodMs} ms`;
-      this.show('stale', 'silent', message, 'Check power and the TX wire; the sensor is asked again and the line reopened.');
+      this.show(
+        'stale',
+        'silent',
+        message,
+        'Check power and the TX wire; the sensor is asked again and the line reopened.',
+      );
     }
   }
 

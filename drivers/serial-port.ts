@@ -39,15 +39,23 @@ function wrap(port: SerialPort): BytePort {
 function openError(path: string, error: Error): DriverError {
   const text = error.message;
   if (/no such file|ENOENT|ENODEV|ENXIO|No such device/i.test(text)) {
-    return new DriverError('unplugged', `${path} does not exist: plug the sensor in, or name its device in the configuration`, {
+    return new DriverError(
+      'unplugged',
+      `${path} does not exist: plug the sensor in, or name its device in the configuration`,
+      {
+        cause: error,
+      },
+    );
+  }
+  if (/permission|EACCES|EPERM/i.test(text)) {
+    return new DriverError('no-permission', `${path} may not be opened: add this user to the group dialout`, {
       cause: error,
     });
   }
-  if (/permission|EACCES|EPERM/i.test(text)) {
-    return new DriverError('no-permission', `${path} may not be opened: add this user to the group dialout`, { cause: error });
-  }
   if (/lock|busy|EBUSY|temporarily/i.test(text)) {
-    return new DriverError('busy', `${path} is used by another program: stop it (fuser ${path} names it)`, { cause: error });
+    return new DriverError('busy', `${path} is used by another program: stop it (fuser ${path} names it)`, {
+      cause: error,
+    });
   }
   return new DriverError('open-failed', `${path} could not be opened: ${text}`, { cause: error });
 }
