@@ -41,13 +41,15 @@ export declare type TelemetryBatch = Message<"fender.v1.TelemetryBatch"> & {
   stream: string;
 
   /**
-   * records are first_sequence, first_sequence + 1, …
+   * records are first_sequence, first_sequence + 1, …; a stream begins at 1
    *
    * @generated from field: uint64 first_sequence = 4;
    */
   firstSequence: bigint;
 
   /**
+   * 1 to 4096
+   *
    * @generated from field: uint32 count = 5;
    */
   count: number;
@@ -77,7 +79,7 @@ export declare type TelemetryBatch = Message<"fender.v1.TelemetryBatch"> & {
   synchronised: boolean;
 
   /**
-   * -1: unknown
+   * -1: unknown; otherwise rounded up to a power of two
    *
    * @generated from field: int64 estimated_error_ns = 10;
    */
@@ -119,7 +121,7 @@ export declare type TimeColumn = Message<"fender.v1.TimeColumn"> & {
   unitNs: number;
 
   /**
-   * differences of successive deltas, in unit_ns
+   * the second value's difference, then differences of successive differences; in unit_ns
    *
    * @generated from field: repeated sint64 deltas = 3;
    */
@@ -151,18 +153,25 @@ export declare type Column = Message<"fender.v1.Column"> & {
   exponent: number;
 
   /**
-   * first value, then differences
+   * first value, then differences; empty when every value is NaN
    *
    * @generated from field: repeated sint64 deltas = 3;
    */
   deltas: bigint[];
 
   /**
-   * indices whose value is NaN (their delta is 0)
+   * indices whose value is NaN (their delta is 0), ascending
    *
    * @generated from field: repeated uint32 missing = 4;
    */
   missing: number[];
+
+  /**
+   * instead of exponent, deltas, missing: values that no exponent represents exactly
+   *
+   * @generated from field: repeated double exact = 5;
+   */
+  exact: number[];
 };
 
 /**
@@ -425,6 +434,8 @@ export declare const ClipSchema: GenMessage<Clip>;
  */
 export declare type Drop = Message<"fender.v1.Drop"> & {
   /**
+   * or `blob/<sha256>`: a file; the sequences are then its first and last byte
+   *
    * @generated from field: string stream = 1;
    */
   stream: string;
@@ -440,7 +451,7 @@ export declare type Drop = Message<"fender.v1.Drop"> & {
   lastSequence: bigint;
 
   /**
-   * `disk-full`, `quarantined`, `retention`
+   * `disk-full`, `size-limit`, `quarantined`, `retention`, `file-missing`, `file-changed`
    *
    * @generated from field: string reason = 4;
    */
