@@ -9,8 +9,9 @@ export interface I2cBus {
    * Reads `length` bytes (1 to 32) starting at `register` of the target at 7-bit `address`.
    *
    * @returns exactly `length` bytes, owned by the caller
-   * @throws {DriverError} `no-answer` when nobody acknowledges (and on clock stretching), `bus-error`, `unplugged` when
-   * the adapter itself is gone
+   * @throws {DriverError} `no-answer` when nobody acknowledges (a Raspberry Pi says the same when a target stretches the
+   * clock), `address-busy` when a kernel driver holds the address, `no-bus` or `no-permission` when the bus cannot be
+   * opened (the kernel's bus is opened at the first use of an address), `bus-error` for everything else
    */
   read(address: number, register: number, length: number): Promise<Uint8Array>;
   /**
@@ -27,6 +28,6 @@ export interface I2cBus {
 /**
  * Opens the bus.
  *
- * @throws {DriverError} `not-built`, `no-bus`, `no-permission`, `bus-busy` with the cure in its `cure`
+ * @throws {DriverError} `not-built`, `no-bus`, `no-permission`, `bus-error`
  */
 export type OpenI2cBus = () => Promise<I2cBus>;
