@@ -21,6 +21,8 @@ interface Recipe {
   /** Quality factor of a shard's modes: free glass rings, glass held by a film does not. */
   readonly quality: readonly [low: number, high: number];
   readonly shardLevel: number;
+  /** Level of the rush of pieces too small to tell apart. */
+  readonly debris: number;
 }
 
 function recipeOf(glass: Glass, random: Random): Recipe {
@@ -28,26 +30,28 @@ function recipeOf(glass: Glass, random: Random): Recipe {
     case 'window':
       return {
         pane: random.between(0.3, 1),
-        crackS: random.between(0.02, 0.12),
-        cracks: random.integer(30, 120),
-        shards: random.integer(30, 130),
+        crackS: random.logBetween(0.02, 0.3),
+        cracks: random.integer(60, 400),
+        shards: random.integer(50, 260),
         fallS: random.logBetween(0.25, 1.6),
         shardLowHz: random.logBetween(1200, 2500),
         shardHighHz: random.logBetween(8000, 15_000),
-        quality: [40, 400],
+        quality: [40, 900],
         shardLevel: random.logBetween(0.25, 1.2),
+        debris: random.logBetween(0.03, 0.5),
       };
     case 'tempered':
       return {
         pane: random.between(0.4, 1.2),
-        crackS: random.between(0.03, 0.1),
-        cracks: random.integer(80, 220),
+        crackS: random.logBetween(0.03, 0.4),
+        cracks: random.integer(150, 600),
         shards: random.integer(120, 320),
         fallS: random.logBetween(0.3, 1.2),
         shardLowHz: random.logBetween(3000, 5000),
         shardHighHz: random.logBetween(11_000, 17_000),
         quality: [20, 120],
         shardLevel: random.logBetween(0.2, 0.7),
+        debris: random.logBetween(0.08, 0.7),
       };
     case 'laminated':
       return {
@@ -60,18 +64,20 @@ function recipeOf(glass: Glass, random: Random): Recipe {
         shardHighHz: random.logBetween(8000, 14_000),
         quality: [15, 90],
         shardLevel: random.logBetween(0.1, 0.5),
+        debris: random.logBetween(0.02, 0.2),
       };
     case 'bottle':
       return {
         pane: random.between(0.1, 0.6),
-        crackS: random.between(0.008, 0.05),
-        cracks: random.integer(15, 60),
-        shards: random.integer(12, 70),
+        crackS: random.logBetween(0.008, 0.15),
+        cracks: random.integer(30, 200),
+        shards: random.integer(20, 140),
         fallS: random.logBetween(0.2, 1.4),
         shardLowHz: random.logBetween(1000, 2200),
         shardHighHz: random.logBetween(6000, 12_000),
-        quality: [80, 900],
+        quality: [100, 3000],
         shardLevel: random.logBetween(0.4, 1.4),
+        debris: random.logBetween(0.01, 0.25),
       };
   }
 }
@@ -107,9 +113,26 @@ function addCrack(out: Float32Array, random: Random, sampleRateHz: number, recip
   }
 }
 
+/** The rush of crumbs: treble noise that follows the fall and flickers, as grains do. */
+function addDebris(out: Float32Array, random: Random, sampleRateHz: number, recipe: Recipe): void {
+  const fallFrames = recipe.fallS * sampleRateHz * random.between(0.08, 0.35);
+  const keep = random.between(0.3, 0.85);
+  const attackFrames = random.logBetween(0.001, 0.05) * sampleRateHz;
+  let low = 0;
+  let flicker = 0;
+  const end = Math.min(out.length, Math.round(fallFrames * 9));
+  for (let i = 0; i < end; i++) {
+    if (i % 64 === 0) flicker = 0.75 * flicker + 0.25 * random.exponential(1);
+    const white = 2 * random.unit() - 1;
+    low = keep * low + (1 - keep) * white;
+    const shape = Math.min(1, i / attackFrames) * Math.exp(-i / fallFrames);
+    out[i] = (out[i] as number) + recipe.debris * flicker * shape * (white - low);
+  }
+}
+
 /** The shower: shards that land, ring with a few modes of a free plate, and sometimes bounce. */
 function addShards(out: Float32Array, random: Random, sampleRateHz: number, recipe: Recipe): void {
-  const delayS = random.between(0.01, 0.25);
+  const delayS = random.logBetween(0.004, 0.2);
   for (let shard = 0; shard < recipe.shards; shard++) {
     let atS = delayS + Math.min(recipe.fallS * 1.6, random.exponential(recipe.fallS * 0.45));
     const baseHz = random.logBetween(recipe.shardLowHz, recipe.shardHighHz);
@@ -128,7 +151,7 @@ function addShards(out: Float32Array, random: Random, sampleRateHz: number, reci
       const force = new Float32Array(16);
       addForce(force, { atS: 0, strength: 1, contactS }, sampleRateHz);
       for (const { frequencyHz, share } of modes) {
-        const t60S = Math.min(0.5, (2.2 * quality) / frequencyHz);
+        const t60S = Math.min(1.1, (2.2 * quality) / frequencyHz);
         const frames = Math.ceil(t60S * 1.2 * sampleRateHz) + 16;
         if (begin >= out.length) break;
         const window = out.subarray(begin, begin + frames);
@@ -141,17 +164,23 @@ function addShards(out: Float32Array, random: Random, sampleRateHz: number, reci
   }
 }
 
-/** One breaking glass as mono samples of peak 1 at `sampleRateHz`, at most about 3.5 s. */
+/** One breaking glass as mono samples of peak 1 at `sampleRateHz`, at most about 4.5 s. */
 export function glassBreak(random: Random, sampleRateHz: number): { kind: string; samples: Float32Array } {
   const kind = random.weighted(GLASSES);
   const recipe = recipeOf(kind, random);
-  const out = new Float32Array(Math.ceil((recipe.fallS * 1.6 + 1) * sampleRateHz));
+  const out = new Float32Array(Math.ceil((recipe.fallS * 1.6 + 1.4) * sampleRateHz));
   addBlow(out, random, sampleRateHz, recipe.pane);
   addCrack(out, random, sampleRateHz, recipe);
+  if (random.chance(0.35)) {
+    // A large piece hits the ground or the hammer falls again.
+    const again = Math.round(random.between(0.1, 0.6 * recipe.fallS + 0.12) * sampleRateHz);
+    addCrack(out.subarray(again), random, sampleRateHz, recipe);
+  }
+  addDebris(out, random, sampleRateHz, recipe);
   addShards(out, random, sampleRateHz, recipe);
   const wet = random.between(0.05, 0.4);
   return {
     kind,
-    samples: normalised(withReflections(normalised(out), random, sampleRateHz, random.logBetween(0.05, 0.45), wet)),
+    samples: normalised(withReflections(normalised(out), random, sampleRateHz, random.logBetween(0.06, 0.8), wet)),
   };
 }

@@ -77,7 +77,7 @@ export function withReflections(
   const tailFrames = Math.ceil(t60S * 0.7 * sampleRateHz);
   const out = new Float32Array(dry.length + tailFrames);
   out.set(dry);
-  const taps = Math.min(48, 8 + Math.round(t60S * 120));
+  const taps = Math.min(72, 10 + Math.round(t60S * 120));
   for (let tap = 0; tap < taps; tap++) {
     const delayS = 0.0008 + (t60S * 0.65 * tap * (tap + random.unit())) / (taps * taps);
     const gain = wet * random.normal() * 0.7 * Math.exp((-6.908 * delayS) / t60S);
