@@ -1,0 +1,199 @@
+/**
+ * What central understands of an MQTT message: decodes and validates one payload into typed content, or says what was
+ * expected. Pure; never throws.
+ */
+import type { MessageShape } from '@bufbuild/protobuf';
+import { decodeMessage } from '../../sync/wire/frame.ts';
+import { decodeTelemetry, maxBatchRows, type TelemetryRow } from '../../sync/wire/telemetry.ts';
+import { isSha256, isStreamName } from '../../sync/wire/topics.ts';
+import {
+  RecordBatchSchema,
+  StateSchema,
+  TelemetryBatchSchema,
+  type Record as WireRecord,
+} from '../../sync/wire/wire_pb.js';
+import { messageOf } from '../error.ts';
+
+/** Names the ledger a batch belongs to. */
+export interface BatchHeader {
+  readonly vehicle: string;
+  readonly epoch: string;
+  readonly stream: string;
+  /** What the vehicle will give next; greater than every sequence in the batch. */
+  readonly nextSequence: number;
+}
+
+/** A sequence that can never be stored, and why. */
+export interface Rejection {
+  readonly sequence: bigint;
+  readonly reason: string;
+}
+
+export interface TelemetryContent extends BatchHeader {
+  readonly kind: 'telemetry';
+  readonly rows: readonly TelemetryRow[];
+}
+
+export interface RecordContent extends BatchHeader {
+  readonly kind: 'records';
+  /** Valid records; sequences are safe integers from 1. */
+  readonly records: readonly WireRecord[];
+  readonly rejected: readonly Rejection[];
+}
+
+export interface StateContent {
+  readonly kind: 'state';
+  readonly vehicle: string;
+  readonly state: MessageShape<typeof StateSchema>;
+}
+
+/** What can be committed. */
+export type Content = TelemetryContent | RecordContent | StateContent;
+
+/** A message that says nothing that can be stored. `rejected` tells the vehicle which sequences to set aside, if known. */
+export interface Malformed {
+  readonly kind: 'malformed';
+  readonly vehicle: string;
+  readonly expected: string;
+  readonly found: string;
+  readonly ledger: { readonly epoch: string; readonly stream: string } | null;
+  readonly rejected: readonly Rejection[];
+}
+
+const maxEpochLength = 64;
+const eventIdPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
+const levels: ReadonlySet<string> = new Set(['ok', 'warn', 'error', 'stale']);
+const maxRecords = 4096;
+const maxTextLength = 16_384;
+const maxSafe = BigInt(Number.MAX_SAFE_INTEGER);
+
+function malformed(vehicle: string, expected: string, found: string): Malformed {
+  return { kind: 'malformed', vehicle, expected, found, ledger: null, rejected: [] };
+}
+
+/** Decodes the payload of `fender/v1/<vehicle>/telemetry`. */
+export function readTelemetry(vehicle: string, payload: Uint8Array): TelemetryContent | Malformed {
+  try {
+    const batch = decodeTelemetry(payload);
+    return {
+      kind: 'telemetry',
+      vehicle,
+      epoch: batch.epoch,
+      stream: batch.stream,
+      nextSequence: batch.nextSequence,
+      rows: batch.rows,
+    };
+  } catch (error) {
+    return { ...malformed(vehicle, 'a telemetry batch', messageOf(error)), ...telemetryEnvelope(payload, error) };
+  }
+}
+
+/** When the envelope is sound but the columns are not, the vehicle can at least be told which records to set aside. */
+function telemetryEnvelope(payload: Uint8Array, error: unknown): Pick<Malformed, 'ledger' | 'rejected'> {
+  const none = { ledger: null, rejected: [] };
+  try {
+    const batch = decodeMessage(TelemetryBatchSchema, payload);
+    const { epoch, stream, firstSequence, count } = batch;
+    const last = firstSequence + BigInt(count) - 1n;
+    if (!isLedger(epoch, stream) || firstSequence < 1n || count < 1 || count > maxBatchRows || last > maxSafe)
+      return none;
+    const reason = messageOf(error);
+    const rejected = Array.from({ length: count }, (_, index) => ({ sequence: firstSequence + BigInt(index), reason }));
+    return { ledger: { epoch, stream }, rejected };
+  } catch {
+    return none;
+  }
+}
+
+function isLedger(epoch: string, stream: string): boolean {
+  return epoch.length >= 1 && epoch.length <= maxEpochLength && isStreamName(stream);
+}
+
+/** Decodes the payload of `fender/v1/<vehicle>/{events,log,metrics}`; single invalid records are rejected by sequence. */
+export function readRecords(vehicle: string, payload: Uint8Array): RecordContent | Malformed {
+  let batch: MessageShape<typeof RecordBatchSchema>;
+  try {
+    batch = decodeMessage(RecordBatchSchema, payload);
+  } catch (error) {
+    return malformed(vehicle, 'a record batch', messageOf(error));
+  }
+  if (!isLedger(batch.epoch, batch.stream)) {
+    const found = `epoch ${JSON.stringify(batch.epoch.slice(0, 80))}, stream ${JSON.stringify(batch.stream.slice(0, 80))}`;
+    return malformed(vehicle, 'an epoch of 1 to 64 characters and a stream name', found);
+  }
+  if (batch.records.length > maxRecords) {
+    return malformed(vehicle, `at most ${maxRecords} records`, String(batch.records.length));
+  }
+  const records: WireRecord[] = [];
+  const rejected: Rejection[] = [];
+  for (const record of batch.records) {
+    const reason = batch.version === 1 ? whyInvalid(record) : `version: expected 1, found ${batch.version}`;
+    if (reason === null) records.push(record);
+    else rejected.push({ sequence: record.sequence, reason });
+  }
+  const highest = records.reduce((high, record) => Math.max(high, Number(record.sequence)), 0);
+  const told = batch.nextSequence > maxSafe ? 0 : Number(batch.nextSequence);
+  return {
+    kind: 'records',
+    vehicle,
+    epoch: batch.epoch,
+    stream: batch.stream,
+    nextSequence: Math.max(told, highest + 1),
+    records,
+    rejected,
+  };
+}
+
+function whyInvalid(record: WireRecord): string | null {
+  if (record.sequence < 1n || record.sequence >= maxSafe) {
+    return `sequence: expected 1 to 2^53 − 2, found ${record.sequence}`;
+  }
+  if (record.bootId.length > 64) return `boot_id: expected at most 64 characters, found ${record.bootId.length}`;
+  const { body } = record;
+  switch (body.case) {
+    case 'impact': {
+      const { eventId, label, score, durationS, scores } = body.value;
+      if (!eventIdPattern.test(eventId))
+        return `event_id: expected a UUID, found ${JSON.stringify(eventId.slice(0, 80))}`;
+      if (label.length < 1 || label.length > 64) return `label: expected 1 to 64 characters, found ${label.length}`;
+      if (!(score >= 0 && score <= 1)) return `score: expected 0 to 1, found ${score}`;
+      if (!(durationS >= 0 && durationS < 86_400)) return `duration_s: expected 0 to 86400, found ${durationS}`;
+      if (scores.length > 256) return `scores: expected at most 256, found ${scores.length}`;
+      return null;
+    }
+    case 'clip': {
+      const { eventId, sha256, bytes } = body.value;
+      if (!eventIdPattern.test(eventId))
+        return `event_id: expected a UUID, found ${JSON.stringify(eventId.slice(0, 80))}`;
+      if (!isSha256(sha256)) return `sha256: expected 64 hex digits, found ${JSON.stringify(sha256.slice(0, 80))}`;
+      return bytes <= maxSafe ? null : `bytes: expected at most 2^53 − 1, found ${bytes}`;
+    }
+    case 'drop': {
+      const { stream, firstSequence, lastSequence, reason } = body.value;
+      if (!isStreamName(stream)) return `stream: expected a stream name, found ${JSON.stringify(stream.slice(0, 80))}`;
+      if (firstSequence < 1n || lastSequence < firstSequence || lastSequence >= maxSafe) {
+        return `sequences: expected 1 ≤ first ≤ last, found ${firstSequence} to ${lastSequence}`;
+      }
+      return reason.length <= 256 ? null : `reason: expected at most 256 characters, found ${reason.length}`;
+    }
+    case 'diagnostic': {
+      const { source, level, message, cure } = body.value;
+      if (source.length < 1 || source.length > 64) return `source: expected 1 to 64 characters, found ${source.length}`;
+      if (!levels.has(level))
+        return `level: expected ok, warn, error or stale, found ${JSON.stringify(level.slice(0, 80))}`;
+      const length = Math.max(message.length, cure.length);
+      return length <= maxTextLength ? null : `text: expected at most ${maxTextLength} characters, found ${length}`;
+    }
+    default:
+      return null;
+  }
+}
+
+/** Decodes the payload of `fender/v1/<vehicle>/state`. */
+export function readState(vehicle: string, payload: Uint8Array): StateContent | Malformed {
+  try {
+    return { kind: 'state', vehicle, state: decodeMessage(StateSchema, payload) };
+  } catch (error) {
+    return malformed(vehicle, 'a state', messageOf(error));
+  }
+}

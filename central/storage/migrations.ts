@@ -1,0 +1,194 @@
+/** The tables of central, version by version. A migration that has been released is never changed; add the next one. */
+import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
+import type { Migration } from 'kysely/migration';
+import { VALUES_PER_ROW } from './schema.ts';
+
+type Table = CreateTableBuilder<string, string>;
+
+/** Rows live in the primary key's own tree: one tree to write instead of two. PostgreSQL has no such choice. */
+function clustered(table: Table): Table {
+  return table.modifyEnd(sql`without rowid`) as Table;
+}
+
+function withStamp(table: Table): Table {
+  return table
+    .addColumn('captured_at_ns', 'bigint', (column) => column.notNull())
+    .addColumn('monotonic_ns', 'bigint', (column) => column.notNull())
+    .addColumn('boot_id', 'bigint', (column) => column.notNull())
+    .addColumn('synchronised', 'bigint', (column) => column.notNull())
+    .addColumn('estimated_error_ns', 'bigint', (column) => column.notNull()) as Table;
+}
+
+async function createFleet(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('vehicles')
+    .addColumn('vehicle', 'text', (column) => column.primaryKey())
+    .addColumn('online', 'bigint', (column) => column.notNull())
+    .addColumn('last_seen_ms', 'bigint', (column) => column.notNull())
+    .addColumn('state_at_ns', 'bigint')
+    .addColumn('boot_id', 'text')
+    .addColumn('agent_version', 'text')
+    .addColumn('model_name', 'text')
+    .addColumn('model_version', 'text')
+    .execute();
+  await db.schema
+    .createTable('boots')
+    .addColumn('id', 'integer', (column) => column.primaryKey())
+    .addColumn('vehicle', 'text', (column) => column.notNull())
+    .addColumn('boot_id', 'text', (column) => column.notNull())
+    .addUniqueConstraint('boots_unique', ['vehicle', 'boot_id'])
+    .execute();
+  await db.schema
+    .createTable('diagnostics')
+    .addColumn('vehicle', 'text', (column) => column.notNull())
+    .addColumn('source', 'text', (column) => column.notNull())
+    .addColumn('ledger_id', 'bigint', (column) => column.notNull())
+    .addColumn('sequence', 'bigint', (column) => column.notNull())
+    .addColumn('captured_at_ns', 'bigint', (column) => column.notNull())
+    .addColumn('level', 'text', (column) => column.notNull())
+    .addColumn('code', 'text', (column) => column.notNull())
+    .addColumn('message', 'text', (column) => column.notNull())
+    .addColumn('cure', 'text', (column) => column.notNull())
+    .addColumn('readings', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('diagnostics_key', ['vehicle', 'source'])
+    .execute();
+}
+
+async function createLedger(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('ledgers')
+    .addColumn('id', 'integer', (column) => column.primaryKey())
+    .addColumn('vehicle', 'text', (column) => column.notNull())
+    .addColumn('epoch', 'text', (column) => column.notNull())
+    .addColumn('stream', 'text', (column) => column.notNull())
+    .addColumn('next_sequence', 'bigint', (column) => column.notNull())
+    .addColumn('duplicates', 'bigint', (column) => column.notNull())
+    .addUniqueConstraint('ledgers_unique', ['vehicle', 'epoch', 'stream'])
+    .execute();
+  const held = db.schema
+    .createTable('held_ranges')
+    .addColumn('ledger_id', 'bigint', (column) => column.notNull())
+    .addColumn('first', 'bigint', (column) => column.notNull())
+    .addColumn('last', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('held_ranges_key', ['ledger_id', 'first']);
+  await clustered(held as Table).execute();
+  const dropped = db.schema
+    .createTable('dropped_ranges')
+    .addColumn('ledger_id', 'bigint', (column) => column.notNull())
+    .addColumn('said_in', 'bigint', (column) => column.notNull())
+    .addColumn('sequence', 'bigint', (column) => column.notNull())
+    .addColumn('first', 'bigint', (column) => column.notNull())
+    .addColumn('last', 'bigint', (column) => column.notNull())
+    .addColumn('reason', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('dropped_ranges_key', ['ledger_id', 'said_in', 'sequence']);
+  await clustered(dropped as Table).execute();
+}
+
+async function createTelemetry(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('series')
+    .addColumn('id', 'integer', (column) => column.primaryKey())
+    .addColumn('vehicle', 'text', (column) => column.notNull())
+    .addColumn('stream', 'text', (column) => column.notNull())
+    .addColumn('latest_ledger_id', 'bigint')
+    .addColumn('latest_sequence', 'bigint')
+    .addColumn('latest_captured_at_ns', 'bigint')
+    .addColumn('latest_values', 'text')
+    .addUniqueConstraint('series_unique', ['vehicle', 'stream'])
+    .execute();
+  await db.schema
+    .createTable('series_fields')
+    .addColumn('series_id', 'bigint', (column) => column.notNull())
+    .addColumn('position', 'bigint', (column) => column.notNull())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('series_fields_key', ['series_id', 'position'])
+    .addUniqueConstraint('series_fields_name', ['series_id', 'name'])
+    .execute();
+  let telemetry = db.schema
+    .createTable('telemetry')
+    .addColumn('series_id', 'bigint', (column) => column.notNull())
+    .addColumn('ledger_id', 'bigint', (column) => column.notNull())
+    .addColumn('sequence', 'bigint', (column) => column.notNull())
+    .addColumn('part', 'bigint', (column) => column.notNull()) as Table;
+  telemetry = withStamp(telemetry);
+  for (let column = 0; column < VALUES_PER_ROW; column++) {
+    telemetry = telemetry.addColumn(`v${column}`, 'double precision') as Table;
+  }
+  // Time first within a series: history reads one run of neighbouring rows.
+  telemetry = telemetry.addPrimaryKeyConstraint('telemetry_key', [
+    'series_id',
+    'part',
+    'captured_at_ns',
+    'ledger_id',
+    'sequence',
+  ]) as Table;
+  await clustered(telemetry).execute();
+}
+
+async function createEvents(db: Kysely<unknown>): Promise<void> {
+  await withStamp(
+    db.schema
+      .createTable('events')
+      .addColumn('event_id', 'text', (column) => column.primaryKey())
+      .addColumn('vehicle', 'text', (column) => column.notNull())
+      .addColumn('ledger_id', 'bigint', (column) => column.notNull())
+      .addColumn('sequence', 'bigint', (column) => column.notNull()) as Table,
+  )
+    .addColumn('received_ms', 'bigint', (column) => column.notNull())
+    .addColumn('label', 'text', (column) => column.notNull())
+    .addColumn('score', 'double precision', (column) => column.notNull())
+    .addColumn('scores', 'text', (column) => column.notNull())
+    .addColumn('duration_s', 'double precision', (column) => column.notNull())
+    .addColumn('model_name', 'text', (column) => column.notNull())
+    .addColumn('model_version', 'text', (column) => column.notNull())
+    .execute();
+  await db.schema.createIndex('events_time').on('events').columns(['captured_at_ns']).execute();
+  await db.schema.createIndex('events_vehicle').on('events').columns(['vehicle', 'captured_at_ns']).execute();
+  await db.schema.createIndex('events_label').on('events').columns(['label', 'captured_at_ns']).execute();
+  await db.schema.createIndex('events_score').on('events').columns(['score', 'captured_at_ns']).execute();
+  await db.schema
+    .createTable('clips')
+    .addColumn('vehicle', 'text', (column) => column.notNull())
+    .addColumn('event_id', 'text', (column) => column.notNull())
+    .addColumn('ledger_id', 'bigint', (column) => column.notNull())
+    .addColumn('sequence', 'bigint', (column) => column.notNull())
+    .addColumn('sha256', 'text', (column) => column.notNull())
+    .addColumn('bytes', 'bigint', (column) => column.notNull())
+    .addColumn('start_ns', 'bigint', (column) => column.notNull())
+    .addColumn('end_ns', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('clips_key', ['vehicle', 'event_id'])
+    .execute();
+  await db.schema.createIndex('clips_blob').on('clips').columns(['vehicle', 'sha256']).execute();
+  await db.schema
+    .createTable('blobs')
+    .addColumn('vehicle', 'text', (column) => column.notNull())
+    .addColumn('sha256', 'text', (column) => column.notNull())
+    .addColumn('bytes', 'bigint', (column) => column.notNull())
+    .addColumn('media_type', 'text', (column) => column.notNull())
+    .addColumn('committed_bytes', 'bigint', (column) => column.notNull())
+    .addColumn('complete', 'bigint', (column) => column.notNull())
+    .addPrimaryKeyConstraint('blobs_key', ['vehicle', 'sha256'])
+    .execute();
+  const records = withStamp(
+    db.schema
+      .createTable('records')
+      .addColumn('ledger_id', 'bigint', (column) => column.notNull())
+      .addColumn('sequence', 'bigint', (column) => column.notNull()) as Table,
+  )
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('body', sql`blob`, (column) => column.notNull())
+    .addPrimaryKeyConstraint('records_key', ['ledger_id', 'sequence']) as Table;
+  await clustered(records).execute();
+}
+
+/** By name, in the order they are applied. */
+export const migrations: Readonly<Record<string, Migration>> = {
+  '0001-first-tables': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await createFleet(db);
+      await createLedger(db);
+      await createTelemetry(db);
+      await createEvents(db);
+    },
+  },
+};

@@ -1,0 +1,148 @@
+/** Writes records that are not numeric rows inside the writing transaction: impacts, clips, drops, diagnostics, the rest. */
+import { toBinary } from '@bufbuild/protobuf';
+import type { Statement } from 'better-sqlite3';
+import { RecordSchema, type Record as WireRecord } from '../../sync/wire/wire_pb.js';
+import type { SqliteConnection } from './database.ts';
+
+/** Where a record came from. */
+export interface RecordOrigin {
+  readonly vehicle: string;
+  readonly ledgerId: bigint;
+  readonly receivedMs: number;
+  /** The key of the record's boot id. */
+  readonly bootKey: bigint;
+  /** The ledger of another stream of the same epoch; null when the vehicle has opened too many. */
+  readonly ledgerOf: (stream: string) => bigint | null;
+}
+
+const droppedReasonFallback = 'unknown';
+
+export class RecordWriter {
+  readonly #eventOwner: Statement;
+  readonly #insertEvent: Statement;
+  readonly #insertClip: Statement;
+  readonly #insertDrop: Statement;
+  readonly #insertRecord: Statement;
+  readonly #upsertDiagnostic: Statement;
+
+  constructor(writer: SqliteConnection) {
+    this.#eventOwner = writer.prepare('select vehicle from events where event_id = ?');
+    this.#insertEvent = writer.prepare(
+      `insert into events (event_id, vehicle, ledger_id, sequence, captured_at_ns, monotonic_ns, boot_id, synchronised,
+         estimated_error_ns, received_ms, label, score, scores, duration_s, model_name, model_version)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
+    );
+    this.#insertClip = writer.prepare(
+      `insert into clips (vehicle, event_id, ledger_id, sequence, sha256, bytes, start_ns, end_ns)
+       values (?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (vehicle, event_id) do update set ledger_id = excluded.ledger_id, sequence = excluded.sequence,
+         sha256 = excluded.sha256, bytes = excluded.bytes, start_ns = excluded.start_ns, end_ns = excluded.end_ns
+       where (excluded.ledger_id, excluded.sequence) > (clips.ledger_id, clips.sequence)`,
+    );
+    this.#insertDrop = writer.prepare(
+      `insert into dropped_ranges (ledger_id, said_in, sequence, first, last, reason) values (?, ?, ?, ?, ?, ?)
+       on conflict do nothing`,
+    );
+    this.#insertRecord = writer.prepare(
+      `insert into records (ledger_id, sequence, captured_at_ns, monotonic_ns, boot_id, synchronised,
+         estimated_error_ns, kind, body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
+    );
+    this.#upsertDiagnostic = writer.prepare(
+      `insert into diagnostics (vehicle, source, ledger_id, sequence, captured_at_ns, level, code, message, cure, readings)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (vehicle, source) do update set ledger_id = excluded.ledger_id, sequence = excluded.sequence,
+         captured_at_ns = excluded.captured_at_ns, level = excluded.level, code = excluded.code,
+         message = excluded.message, cure = excluded.cure, readings = excluded.readings
+       where (excluded.ledger_id, excluded.sequence) > (diagnostics.ledger_id, diagnostics.sequence)`,
+    );
+  }
+
+  /** Why this record can never be stored although it is well formed; null when it can. */
+  whyUnfit(vehicle: string, record: WireRecord): string | null {
+    if (record.body.case !== 'impact') return null;
+    const owner = this.#eventOwner.get(record.body.value.eventId) as { vehicle: string } | undefined;
+    if (owner === undefined || owner.vehicle === vehicle) return null;
+    return 'event_id: expected one of its own, found one of another vehicle';
+  }
+
+  /** Stores a record that the ledger found new. */
+  write(record: WireRecord, origin: RecordOrigin): void {
+    const { body } = record;
+    if (body.case === 'impact') this.#writeImpact(record, body.value, origin);
+    else if (body.case === 'clip') {
+      const { eventId, sha256, bytes, startNs, endNs } = body.value;
+      this.#insertClip.run(origin.vehicle, eventId, origin.ledgerId, record.sequence, sha256, bytes, startNs, endNs);
+    } else if (body.case === 'drop') {
+      const { stream, firstSequence, lastSequence, reason } = body.value;
+      const ledgerId = origin.ledgerOf(stream);
+      const said = reason === '' ? droppedReasonFallback : reason;
+      if (ledgerId === null) this.#keep(record, origin);
+      else this.#insertDrop.run(ledgerId, origin.ledgerId, record.sequence, firstSequence, lastSequence, said);
+    } else {
+      if (body.case === 'diagnostic') this.#noteDiagnostic(record, body.value, origin);
+      this.#keep(record, origin);
+    }
+  }
+
+  #writeImpact(
+    record: WireRecord,
+    impact: Extract<WireRecord['body'], { case: 'impact' }>['value'],
+    origin: RecordOrigin,
+  ): void {
+    const scores = Object.fromEntries(
+      impact.scores.filter(({ score }) => Number.isFinite(score)).map(({ label, score }) => [label, score]),
+    );
+    this.#insertEvent.run(
+      impact.eventId,
+      origin.vehicle,
+      origin.ledgerId,
+      record.sequence,
+      record.capturedAtNs,
+      record.monotonicNs,
+      origin.bootKey,
+      record.synchronised ? 1 : 0,
+      record.estimatedErrorNs,
+      origin.receivedMs,
+      impact.label,
+      impact.score,
+      JSON.stringify(scores),
+      impact.durationS,
+      impact.modelName,
+      impact.modelVersion,
+    );
+  }
+
+  #noteDiagnostic(
+    record: WireRecord,
+    diagnostic: Extract<WireRecord['body'], { case: 'diagnostic' }>['value'],
+    origin: RecordOrigin,
+  ): void {
+    this.#upsertDiagnostic.run(
+      origin.vehicle,
+      diagnostic.source,
+      origin.ledgerId,
+      record.sequence,
+      record.capturedAtNs,
+      diagnostic.level,
+      diagnostic.code,
+      diagnostic.message,
+      diagnostic.cure,
+      JSON.stringify(diagnostic.values),
+    );
+  }
+
+  #keep(record: WireRecord, origin: RecordOrigin): void {
+    this.#insertRecord.run(
+      origin.ledgerId,
+      record.sequence,
+      record.capturedAtNs,
+      record.monotonicNs,
+      origin.bootKey,
+      record.synchronised ? 1 : 0,
+      record.estimatedErrorNs,
+      record.body.case ?? 'unknown',
+      toBinary(RecordSchema, record),
+    );
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * The tables of central as types. Every integer column reads as `bigint` (nanoseconds do not fit a double), in SQLite
+ * as in PostgreSQL's `bigint`; real columns read as `number`.
+ */
+import type { ColumnType } from 'kysely';
+
+type Integer = ColumnType<bigint, bigint | number, bigint | number>;
+type IntegerOrNull = ColumnType<bigint | null, bigint | number | null, bigint | number | null>;
+type Key = ColumnType<bigint, bigint | number | undefined, never>;
+
+/** How many value columns one row of `telemetry` has; a stream with more fields takes further rows (`part`). */
+export const VALUES_PER_ROW = 16;
+
+/** The time of a record as the vehicle knew it, with what is needed to put it right later. */
+interface StampColumns {
+  captured_at_ns: Integer;
+  monotonic_ns: Integer;
+  boot_id: Integer;
+  synchronised: Integer;
+  /** −1: unknown. */
+  estimated_error_ns: Integer;
+}
+
+export interface VehicleTable {
+  vehicle: string;
+  online: Integer;
+  last_seen_ms: Integer;
+  state_at_ns: IntegerOrNull;
+  boot_id: string | null;
+  agent_version: string | null;
+  model_name: string | null;
+  model_version: string | null;
+}
+
+/** Kernel boot ids, given a short key so that a row need not repeat 36 characters. */
+export interface BootTable {
+  id: Key;
+  vehicle: string;
+  boot_id: string;
+}
+
+/** One ledger per (vehicle, outbox epoch, stream). */
+export interface LedgerTable {
+  id: Key;
+  vehicle: string;
+  epoch: string;
+  stream: string;
+  next_sequence: Integer;
+  duplicates: Integer;
+}
+
+export interface HeldRangeTable {
+  ledger_id: Integer;
+  first: Integer;
+  last: Integer;
+}
+
+/** What the vehicle declared dropped of the ledger `ledger_id`; said by record (`said_in`, `sequence`). */
+export interface DroppedRangeTable {
+  ledger_id: Integer;
+  said_in: Integer;
+  sequence: Integer;
+  first: Integer;
+  last: Integer;
+  reason: string;
+}
+
+/** One numeric stream of one vehicle, over all epochs; `latest_*` is its newest record. */
+export interface SeriesTable {
+  id: Key;
+  vehicle: string;
+  stream: string;
+  latest_ledger_id: IntegerOrNull;
+  latest_sequence: IntegerOrNull;
+  latest_captured_at_ns: IntegerOrNull;
+  /** JSON: field name to number or null. */
+  latest_values: string | null;
+}
+
+/** Which value column holds a field: column `position % 16` of the row with `part` = ⌊position / 16⌋. */
+export interface SeriesFieldTable {
+  series_id: Integer;
+  position: Integer;
+  name: string;
+}
+
+type ValueColumns = { [Column in `v${number}`]: number | null };
+
+export interface TelemetryTable extends StampColumns, ValueColumns {
+  series_id: Integer;
+  ledger_id: Integer;
+  sequence: Integer;
+  part: Integer;
+}
+
+export interface EventTable extends StampColumns {
+  event_id: string;
+  vehicle: string;
+  ledger_id: Integer;
+  sequence: Integer;
+  received_ms: Integer;
+  label: string;
+  score: number;
+  /** JSON: label to score. */
+  scores: string;
+  duration_s: number;
+  model_name: string;
+  model_version: string;
+}
+
+export interface ClipTable {
+  vehicle: string;
+  event_id: string;
+  ledger_id: Integer;
+  sequence: Integer;
+  sha256: string;
+  bytes: Integer;
+  start_ns: Integer;
+  end_ns: Integer;
+}
+
+/** Records kept as they came: log lines, diagnostics, opaque bodies, and bodies this version does not know. */
+export interface RecordTable extends StampColumns {
+  ledger_id: Integer;
+  sequence: Integer;
+  kind: string;
+  /** The body as protobuf bytes of fender.v1.Record. */
+  body: Uint8Array;
+}
+
+/** The newest diagnostic of each source. */
+export interface DiagnosticTable {
+  vehicle: string;
+  source: string;
+  ledger_id: Integer;
+  sequence: Integer;
+  captured_at_ns: Integer;
+  level: string;
+  code: string;
+  message: string;
+  cure: string;
+  /** JSON: name to text. */
+  readings: string;
+}
+
+/** A file on its way or here: how many bytes from its start are durable, and whether its hash was verified. */
+export interface BlobTable {
+  vehicle: string;
+  sha256: string;
+  bytes: Integer;
+  media_type: string;
+  committed_bytes: Integer;
+  complete: Integer;
+}
+
+export interface CentralTables {
+  vehicles: VehicleTable;
+  boots: BootTable;
+  ledgers: LedgerTable;
+  held_ranges: HeldRangeTable;
+  dropped_ranges: DroppedRangeTable;
+  series: SeriesTable;
+  series_fields: SeriesFieldTable;
+  telemetry: TelemetryTable;
+  events: EventTable;
+  clips: ClipTable;
+  records: RecordTable;
+  diagnostics: DiagnosticTable;
+  blobs: BlobTable;
+}
