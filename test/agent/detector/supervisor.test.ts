@@ -1,0 +1,129 @@
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { DetectorSupervisor, type Impact, type SupervisorOptions } from '../../../agent/detector/supervisor.ts';
+import type { AudioChunk, Diagnostic } from '../../../drivers/sample.ts';
+
+const FRAMES = 480;
+const CHANNELS = 8;
+const CHUNK_NS = 100_000_000n;
+const UTC_NS = 1_700_000_000_000_000_000n;
+
+function chunk(index: number, value: number): AudioChunk {
+  const monotonicNs = BigInt(index) * CHUNK_NS;
+  const stamp = {
+    capturedAtNs: UTC_NS + monotonicNs,
+    monotonicNs,
+    bootId: 'b',
+    synchronised: true,
+    estimatedErrorNs: 1n,
+  };
+  const pcm = new Int16Array(FRAMES * CHANNELS).fill(value);
+  return { stamp, firstFrame: BigInt(index * FRAMES), sampleRateHz: 4_800, channels: CHANNELS, frames: FRAMES, pcm };
+}
+
+const running: DetectorSupervisor[] = [];
+
+function supervise(options: Partial<SupervisorOptions> = {}) {
+  const impacts: Impact[] = [];
+  const diagnostics: Diagnostic[] = [];
+  const supervisor = new DetectorSupervisor(
+    {
+      setup: { modelPath: 'threshold.onnx', thresholds: {} },
+      queueChunks: 30,
+      hangTimeoutMs: 1_200,
+      startTimeoutMs: 20_000,
+      entry: new URL('./fake-detector-process.ts', import.meta.url),
+      execArgv: [],
+      ...options,
+    },
+    { impact: (impact) => impacts.push(impact), diagnostic: (diagnostic) => diagnostics.push(diagnostic) },
+  );
+  supervisor.start();
+  running.push(supervisor);
+  return { supervisor, impacts, diagnostics };
+}
+
+const until = (condition: () => boolean) =>
+  vi.waitFor(() => expect(condition()).toBe(true), { timeout: 20_000, interval: 20 });
+
+afterEach(async () => {
+  await Promise.all(running.splice(0).map((supervisor) => supervisor.stop(1_000)));
+});
+
+describe('the detector supervisor', () => {
+  it('reports an impact with the recorded time of its sound', async () => {
+    const { supervisor, impacts } = supervise();
+    for (let index = 0; index < 10; index += 1) supervisor.push(chunk(index, index === 6 ? 30_000 : 0));
+    await until(() => supervisor.statistics().processedChunks === 10);
+    expect(impacts).toHaveLength(1);
+    expect(impacts[0]).toMatchObject({
+      label: 'body_impact',
+      stamp: { monotonicNs: 6n * CHUNK_NS, capturedAtNs: UTC_NS + 6n * CHUNK_NS, synchronised: true },
+      endNs: UTC_NS + 6n * CHUNK_NS + 50_000_000n,
+      model: { name: 'threshold', version: '1.0.0' },
+    });
+    expect(supervisor.statistics()).toMatchObject({ state: 'running', restarts: 0, missedChunks: 0 });
+  });
+
+  it('a process that is killed is started again, and hears the sound that was waiting', async () => {
+    const { supervisor, impacts, diagnostics } = supervise();
+    supervisor.push(chunk(0, 0));
+    await until(() => supervisor.statistics().processedChunks === 1);
+    const killed = supervisor.statistics().pid ?? 0;
+    process.kill(killed, 'SIGKILL');
+    for (let index = 1; index < 10; index += 1) supervisor.push(chunk(index, index === 5 ? 30_000 : 0));
+    await until(() => supervisor.statistics().processedChunks === 10);
+    expect(supervisor.statistics()).toMatchObject({ restarts: 1, missedChunks: 0 });
+    expect(supervisor.statistics().pid).not.toBe(killed);
+    expect(impacts.map((impact) => impact.stamp.monotonicNs)).toEqual([5n * CHUNK_NS]);
+    expect(diagnostics.map(({ code }) => code)).toEqual(['ok', 'restarted', 'ok']);
+  });
+
+  it('a process that hangs is killed and started again', async () => {
+    const { supervisor, impacts, diagnostics } = supervise();
+    supervisor.push(chunk(0, 0));
+    await until(() => supervisor.statistics().processedChunks === 1);
+    process.kill(supervisor.statistics().pid ?? 0, 'SIGSTOP');
+    for (let index = 1; index < 5; index += 1) supervisor.push(chunk(index, index === 3 ? 30_000 : 0));
+    await until(() => supervisor.statistics().processedChunks === 5);
+    expect(supervisor.statistics()).toMatchObject({ restarts: 1, missedChunks: 0 });
+    expect(impacts).toHaveLength(1);
+    expect(diagnostics[1]?.message).toContain('made no progress for 1200 ms');
+  });
+
+  it('sound that kills the process twice is given up and counted, the rest is heard', async () => {
+    const { supervisor, impacts } = supervise();
+    supervisor.push(chunk(0, 12_345));
+    supervisor.push(chunk(1, 0));
+    await until(() => supervisor.statistics().restarts === 2);
+    for (let index = 2; index < 6; index += 1) supervisor.push(chunk(index, index === 4 ? 30_000 : 0));
+    await until(() => impacts.length === 1);
+    expect(supervisor.statistics().missedChunks).toBeGreaterThanOrEqual(1);
+  });
+
+  it('a queue that is full loses its oldest unsent sound, counted, and keeps its bound', () => {
+    const { supervisor, diagnostics } = supervise({ queueChunks: 5 });
+    for (let index = 0; index < 12; index += 1) supervisor.push(chunk(index, 0));
+    expect(supervisor.statistics()).toMatchObject({ queuedChunks: 5, missedChunks: 7 });
+    expect(diagnostics[0]).toMatchObject({ level: 'warn', code: 'queue-full' });
+  });
+
+  it('a model that cannot be loaded is told with its reason', async () => {
+    const { supervisor, diagnostics } = supervise({ setup: { modelPath: 'broken.onnx', thresholds: {} } });
+    supervisor.push(chunk(0, 0));
+    await until(() => diagnostics.length > 0);
+    expect(diagnostics[0]).toMatchObject({ code: 'restarted' });
+    expect(diagnostics[0]?.message).toContain('expected a model, found a broken file');
+  });
+
+  it('stopping hears out what was pushed, then ends the process', async () => {
+    const { supervisor, impacts } = supervise();
+    supervisor.push(chunk(0, 0));
+    await until(() => supervisor.statistics().state === 'running');
+    const pid = supervisor.statistics().pid ?? 0;
+    for (let index = 1; index < 20; index += 1) supervisor.push(chunk(index, index === 19 ? 30_000 : 0));
+    await supervisor.stop(10_000);
+    expect(impacts.map((impact) => impact.stamp.monotonicNs)).toEqual([19n * CHUNK_NS]);
+    expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
+    expect(supervisor.statistics().state).toBe('stopped');
+  });
+});
