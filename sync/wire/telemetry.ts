@@ -67,6 +67,11 @@ const soundLevelField = /^ch\d+_dbfs$/;
 const soundLevelExponent = -1;
 const finestUnknownExponent = -9;
 
+/** Whether `name` can be a field: at most 64 of `a-z 0-9 _`, beginning with a letter. */
+export function isFieldName(name: string): boolean {
+  return fieldPattern.test(name);
+}
+
 /** The exponent of a known field (value = integer × 10^exponent), or null: the field travels without any rounding. */
 export function exponentOf(field: string): number | null {
   if (soundLevelField.test(field)) return soundLevelExponent;
@@ -149,7 +154,7 @@ function fieldsOf(rows: readonly TelemetryRow[]): string[] {
     );
   }
   for (const name of fields) {
-    if (!fieldPattern.test(name)) {
+    if (!isFieldName(name)) {
       throw new SyncError('bad-name', `telemetry field ${JSON.stringify(name)}: expected ${fieldPattern.source}`);
     }
   }
@@ -283,7 +288,7 @@ function fromTimeColumn(column: TimeColumn | undefined, count: number, name: str
 
 function fromColumn(column: Column, count: number): Float64Array {
   const values = new Float64Array(count).fill(Number.NaN);
-  expect(fieldPattern.test(column.name), 'column name', fieldPattern.source, JSON.stringify(column.name.slice(0, 80)));
+  expect(isFieldName(column.name), 'column name', fieldPattern.source, JSON.stringify(column.name.slice(0, 80)));
   if (column.exact.length > 0) {
     expect(column.exact.length === count, `${column.name}.exact`, count, column.exact.length);
     return Float64Array.from(column.exact);

@@ -1,0 +1,572 @@
+/**
+ * Everything the vehicle still owes to central, durable on its own disk: appends are committed in groups, rows leave when
+ * central has them, and when room is short the least important and oldest go first, each loss itself a record.
+ */
+
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+import type { Clock, Stamp } from '../drivers/sample.ts';
+import {
+  isCorrupt,
+  isFull,
+  type NewRow,
+  OutboxStore,
+  type Priority,
+  type SequenceRange,
+  type StoredBlob,
+  type StoredRow,
+  type StreamKind,
+} from './outbox-store.ts';
+import { PendingRows } from './pending-rows.ts';
+import { SyncError } from './wire/error.ts';
+import { encodeRecordBody, type RecordBody } from './wire/records.ts';
+import { isFieldName, maxColumns, type TelemetryRow } from './wire/telemetry.ts';
+import { isSha256, isStreamName } from './wire/topics.ts';
+
+export interface OutboxOptions {
+  /** Stamps the outbox's own records (drops). */
+  readonly clock: Clock;
+  /** Largest size of the database in bytes, at least 1 MiB; beyond it the least important rows go. Default 1 GiB. */
+  readonly maxBytes?: number;
+  /** Largest sum of the files waiting for upload, in bytes; beyond it the least important go. Default 16 GiB. */
+  readonly maxBlobBytes?: number;
+  /** Longest wait of an append for its commit, in ms; events do not wait. Default 100. */
+  readonly groupCommitMs?: number;
+  /** A commit is made at once when this many rows wait. Default 500. */
+  readonly groupCommitRows?: number;
+  /** Most rows and bytes held in memory while the disk refuses. Default 20 000 rows, 16 MiB. */
+  readonly maxPendingRows?: number;
+  readonly maxPendingBytes?: number;
+  /** Called with each trouble and each recovery; must not throw. */
+  readonly onNotice?: (notice: OutboxNotice) => void;
+}
+
+/** What the outbox has to tell a person, in the shape of a diagnostic. */
+export interface OutboxNotice {
+  readonly level: 'ok' | 'warn' | 'error';
+  readonly code: 'ok' | 'disk-full' | 'size-limit' | 'corrupt' | 'write-failed' | 'memory-full';
+  readonly message: string;
+  readonly cure: string;
+}
+
+/** What became of an append: its sequence once it is on disk, or `stored: false` when it was given up and declared dropped. */
+export interface Appended {
+  readonly sequence: number;
+  readonly stored: boolean;
+}
+
+/** One record for `appendRecords`. */
+export interface NewRecord {
+  readonly stamp: Stamp;
+  readonly body: RecordBody;
+}
+
+/** A file to upload; `sha256` in lower-case hex is also its name on the wire. */
+export interface NewBlob {
+  readonly sha256: string;
+  readonly path: string;
+  readonly bytes: number;
+  readonly priority: Priority;
+  /** Default `application/x-mcap`. */
+  readonly mediaType?: string;
+}
+
+/** Rows of one stream to send in one batch: one boot, one clock quality, one list of fields. */
+export interface OutgoingRows {
+  readonly stream: string;
+  readonly kind: StreamKind;
+  readonly nextSequence: number;
+  readonly rows: readonly StoredRow[];
+}
+
+export interface StreamStats {
+  readonly stream: string;
+  readonly priority: Priority;
+  /** Rows that central has not acknowledged. */
+  readonly depth: number;
+  readonly bytes: number;
+  /** Age of the oldest such row in ms by the vehicle's clock; null when there is none. */
+  readonly oldestAgeMs: number | null;
+  /** Records given up since the epoch began. */
+  readonly dropped: number;
+  readonly nextSequence: number;
+}
+
+export interface OutboxStats {
+  readonly epoch: string;
+  readonly usedBytes: number;
+  readonly maxBytes: number;
+  /** Rows in memory that wait for their commit. */
+  readonly pendingRows: number;
+  readonly quarantined: number;
+  readonly commits: number;
+  /** The trouble of the moment, or null. */
+  readonly fault: OutboxNotice | null;
+  readonly streams: readonly StreamStats[];
+  readonly blobs: { readonly count: number; readonly bytes: number; readonly ackedBytes: number };
+}
+
+type StoreWork = (store: OutboxStore) => void;
+
+const mebibyte = 1024 * 1024;
+const pageBytes = 4096;
+/** A file that is deleted when the disk is full, so that even the record of what is given up finds room. */
+const reserveBytes = mebibyte;
+const retryMs = 1000;
+const commitBytes = 64 * 1024;
+const maxSetAsideFiles = 3;
+const maxPendingWork = 10_000;
+
+export class Outbox {
+  /** Where a file beyond use was moved when this outbox was opened (the epoch is new then), or null. */
+  setAside: string | null = null;
+  readonly #path: string;
+  readonly #options: Required<OutboxOptions>;
+  readonly #pending: PendingRows;
+  readonly #listeners = new Set<() => void>();
+  #store: OutboxStore;
+  #work: { run: StoreWork; done: () => void }[] = [];
+  #timer: NodeJS.Timeout | null = null;
+  #timerDueMs = Number.POSITIVE_INFINITY;
+  #immediate: NodeJS.Immediate | null = null;
+  #fault: OutboxNotice | null = null;
+  #commits = 0;
+  #closed = false;
+
+  private constructor(path: string, options: Required<OutboxOptions>) {
+    this.#path = path;
+    this.#options = options;
+    this.#pending = new PendingRows(options.maxPendingRows, options.maxPendingBytes);
+    this.#store = this.#openStore();
+  }
+
+  /**
+   * Opens or creates the outbox at `path`. A file that SQLite cannot read is renamed to `<path>.corrupt-<time>` and a new
+   * epoch begins (`setAside`, `onNotice`). Rejects with `outbox-unusable` when another process holds the file, the folder
+   * cannot be written, or the file is of a newer version.
+   */
+  static async open(path: string, options: OutboxOptions): Promise<Outbox> {
+    const maxBytes = Math.max(mebibyte, options.maxBytes ?? 1024 * mebibyte);
+    return new Outbox(path, {
+      maxBlobBytes: 16 * 1024 * mebibyte,
+      groupCommitMs: 100,
+      groupCommitRows: 500,
+      maxPendingRows: 20_000,
+      onNotice: () => {},
+      ...options,
+      maxBytes,
+      // A group commit must fit into the file beside what it displaces.
+      maxPendingBytes: Math.min(options.maxPendingBytes ?? 16 * mebibyte, maxBytes / 8),
+    });
+  }
+
+  /** The UUID of this file's sequences; a new file has a new one. */
+  get epoch(): string {
+    return this.#store.epoch;
+  }
+
+  /**
+   * Appends one sample; resolves when it is on disk, or when it is given up, which a later commit declares. Rejects only
+   * for a wrong argument or a closed outbox; a rejection that nobody awaits does no harm.
+   */
+  appendTelemetry(stream: string, row: Pick<TelemetryRow, 'stamp' | 'values'>): Promise<Appended> {
+    const fields = Object.keys(row.values);
+    const body = Buffer.allocUnsafe(fields.length * 8);
+    for (const [index, field] of fields.entries()) body.writeDoubleLE(row.values[field] ?? Number.NaN, index * 8);
+    return this.#append(stream, 'telemetry', 'telemetry', { stamp: row.stamp, fields, body });
+  }
+
+  /** Appends one record; resolves when it is on disk. Records of class `events` are committed at once. */
+  appendRecord(stream: string, priority: Priority, stamp: Stamp, body: RecordBody): Promise<Appended> {
+    try {
+      return this.#append(stream, 'record', priority, { stamp, fields: [], body: encodeRecordBody(body) });
+    } catch (error) {
+      return refusal(error);
+    }
+  }
+
+  /** Appends many records of one stream, which are committed together or in consecutive commits. */
+  appendRecords(stream: string, priority: Priority, records: readonly NewRecord[]): Promise<Appended[]> {
+    return Promise.all(records.map((record) => this.appendRecord(stream, priority, record.stamp, record.body)));
+  }
+
+  /** Adds a file to upload; resolves when that is on disk. Adding the same hash again changes its path. */
+  addBlob(blob: NewBlob): Promise<void> {
+    if (!isSha256(blob.sha256)) return refusal(wrong('sha256', '64 lower-case hex digits', blob.sha256));
+    return this.#enqueue((store) => {
+      store.putBlob({ mediaType: 'application/x-mcap', ...blob, ackedBytes: 0 });
+    }, true);
+  }
+
+  #append(stream: string, kind: StreamKind, priority: Priority, row: NewRow): Promise<Appended> {
+    if (this.#closed) return refusal(closedError());
+    if (!isStreamName(stream)) return refusal(wrong('stream', 'a stream name as `bme680/environment`', stream));
+    if (row.fields.length > maxColumns || !row.fields.every(isFieldName)) {
+      return refusal(wrong('fields', `at most ${maxColumns} names as \`temperature_c\``, row.fields.join(' ')));
+    }
+    const promise = this.#pending.add(stream, kind, priority, row);
+    const { rows, bytes } = this.#pending;
+    if (this.#fault === null && (rows >= this.#options.groupCommitRows || bytes >= commitBytes)) this.#commit();
+    else if (priority === 'events') this.#commitSoon();
+    else this.#commitWithin(this.#options.groupCommitMs);
+    return promise;
+  }
+
+  /** Work on the store that rides in the next group commit; the promise resolves when it is durable. */
+  #enqueue(run: StoreWork, urgent: boolean): Promise<void> {
+    if (this.#closed) return refusal(closedError());
+    if (this.#work.length >= maxPendingWork) {
+      return refusal(new SyncError('limit-exceeded', 'outbox: too much unfinished work', { retryable: true }));
+    }
+    const promise = new Promise<void>((resolve) => this.#work.push({ run, done: resolve }));
+    if (urgent) this.#commitSoon();
+    else this.#commitWithin(this.#options.groupCommitMs);
+    return promise;
+  }
+
+  /** Central has committed these: they leave with the next group commit. Unknown streams and sequences do no harm. */
+  acknowledge(stream: string, ranges: readonly SequenceRange[]): Promise<void> {
+    return this.#enqueue((store) => {
+      const state = store.findStream(stream);
+      if (state === undefined) return;
+      for (const range of ranges) store.remove(state, range);
+      store.saveStream(state);
+    }, false);
+  }
+
+  /** Central can never store these: they are kept apart and declared dropped. */
+  quarantine(
+    stream: string,
+    rejected: readonly { readonly sequence: number; readonly reason: string }[],
+  ): Promise<void> {
+    return this.#enqueue((store) => {
+      const state = store.findStream(stream);
+      if (state === undefined) return;
+      for (const { sequence, reason } of rejected) store.quarantine(state, sequence, reason, this.#options.clock.now());
+    }, true);
+  }
+
+  /** Central holds this much of a file. */
+  blobProgress(sha256: string, ackedBytes: number): Promise<void> {
+    return this.#enqueue((store) => store.setBlobProgress(sha256, ackedBytes), false);
+  }
+
+  /** Takes a file off the list: central has all of it, or (with `reason`) it is given up, which is declared. The file stays. */
+  removeBlob(sha256: string, reason: string | null = null): Promise<void> {
+    return this.#enqueue((store) => {
+      const blob = store.findBlob(sha256);
+      if (blob === null) return;
+      if (reason === null) store.removeBlob(sha256);
+      else this.#giveUpBlob(store, blob, reason);
+    }, false);
+  }
+
+  /** Rows after sequence `after` for one batch; null when there are none. */
+  read(stream: string, after: number, limitRows: number, limitBytes: number): OutgoingRows | null {
+    return this.#guarded(null, () => {
+      const state = this.#store.findStream(stream);
+      if (state === undefined || state.rows === 0) return null;
+      const rows = this.#store.read(state, after, limitRows, limitBytes);
+      return rows.length === 0 ? null : { stream, kind: state.kind, nextSequence: state.nextSequence, rows };
+    });
+  }
+
+  /** The streams that hold rows, events first, with the sequence each will give next. */
+  waitingStreams(): { readonly stream: string; readonly priority: Priority; readonly nextSequence: number }[] {
+    const order: readonly Priority[] = ['events', 'telemetry', 'recordings'];
+    return this.#store
+      .streams()
+      .filter((stream) => stream.rows > 0)
+      .sort((a, b) => order.indexOf(a.priority) - order.indexOf(b.priority) || a.id - b.id)
+      .map(({ name, priority, nextSequence }) => ({ stream: name, priority, nextSequence }));
+  }
+
+  /** The file to upload next, events' clips first, leaving out those in `skip`. */
+  nextBlob(skip: ReadonlySet<string> = new Set()): StoredBlob | null {
+    return this.#guarded(null, () => this.#store.headBlob('highest', skip));
+  }
+
+  /** Calls `listener` after each commit; returns how to stop that. */
+  onCommit(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Commits now what waits. Resolves also when the disk refuses (see `stats().fault`); what waits is then kept. */
+  async flush(): Promise<void> {
+    if (!this.#closed) this.#commit();
+  }
+
+  /** Depths, ages and losses; reads one row a stream. */
+  stats(): OutboxStats {
+    const nowNs = this.#options.clock.now().capturedAtNs;
+    const store = this.#store;
+    return {
+      epoch: store.epoch,
+      usedBytes: store.usedBytes(),
+      maxBytes: this.#options.maxBytes,
+      pendingRows: this.#pending.rows,
+      quarantined: store.quarantined(),
+      commits: this.#commits,
+      fault: this.#fault,
+      streams: store.streams().map((stream) => {
+        const oldestNs = store.oldestAtNs(stream);
+        return {
+          stream: stream.name,
+          priority: stream.priority,
+          depth: stream.rows,
+          bytes: stream.bytes,
+          oldestAgeMs: oldestNs === null ? null : Math.max(0, Number((nowNs - oldestNs) / 1_000_000n)),
+          dropped: stream.dropped,
+          nextSequence: stream.nextSequence,
+        };
+      }),
+      blobs: store.blobTotals(),
+    };
+  }
+
+  /** Commits what waits and closes the file. Appends that the disk still refuses are rejected with `outbox-closed`. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#commit();
+    this.#closed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#immediate !== null) clearImmediate(this.#immediate);
+    this.#pending.rejectAll(closedError());
+    this.#store.checkpoint();
+    this.#store.close();
+  }
+
+  #commitSoon(): void {
+    if (this.#fault !== null) return;
+    this.#immediate ??= setImmediate(() => this.#commit());
+  }
+
+  #commitWithin(delayMs: number): void {
+    const dueMs = performance.now() + delayMs;
+    if (this.#fault !== null || this.#immediate !== null || this.#timerDueMs <= dueMs) return;
+    this.#arm(delayMs);
+  }
+
+  #arm(delayMs: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timerDueMs = performance.now() + delayMs;
+    this.#timer = setTimeout(() => this.#commit(), delayMs);
+  }
+
+  /** One group commit, with one attempt to make room or to begin a new file when the first try fails. Never throws. */
+  #commit(): void {
+    if (this.#closed) return;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    if (this.#immediate !== null) clearImmediate(this.#immediate);
+    this.#timer = null;
+    this.#immediate = null;
+    this.#timerDueMs = Number.POSITIVE_INFINITY;
+    if (this.#pending.isEmpty && this.#work.length === 0) return;
+    try {
+      this.#commitOnce();
+    } catch (error) {
+      try {
+        if (!this.#repair(error)) throw error;
+        this.#commitOnce();
+      } catch (again) {
+        this.#refused(again);
+        return;
+      }
+    }
+    this.#commits += 1;
+    if (this.#fault !== null) this.#recovered();
+    for (const listener of this.#listeners) listener();
+  }
+
+  #commitOnce(): void {
+    const store = this.#store;
+    const work = this.#work;
+    const { clock, maxBytes } = this.#options;
+    const settle: (() => void)[] = [];
+    store.transaction(() => {
+      for (const { run, done } of work) {
+        run(store);
+        settle.push(done);
+      }
+      this.#pending.write(store, clock.now(), settle);
+      while (store.usedBytes() > maxBytes && store.evict('size-limit', clock.now()) > 0);
+      if (work.length > 0) this.#boundBlobs(store, settle);
+    });
+    this.#work = [];
+    this.#pending.clear();
+    for (const done of settle) done();
+  }
+
+  #boundBlobs(store: OutboxStore, settle: (() => void)[]): void {
+    while (store.blobTotals().bytes > this.#options.maxBlobBytes) {
+      const blob = store.headBlob('lowest');
+      if (blob === null) return;
+      this.#giveUpBlob(store, blob, 'size-limit');
+      settle.push(() => rmSync(blob.path, { force: true }));
+    }
+  }
+
+  #giveUpBlob(store: OutboxStore, blob: StoredBlob, reason: string): void {
+    store.removeBlob(blob.sha256);
+    const range = { first: 0, last: Math.max(0, blob.bytes - 1) };
+    store.declareDrop(`blob/${blob.sha256}`, range, reason, this.#options.clock.now());
+  }
+
+  /** Makes a second try worth while; false when nothing can be done. */
+  #repair(error: unknown): boolean {
+    if (isCorrupt(error)) {
+      this.#renew(error);
+      return true;
+    }
+    if (!isFull(error)) return false;
+    rmSync(this.#reservePath, { force: true });
+    this.#store.checkpoint();
+    const blob = this.#store.headBlob('lowest');
+    const file = blob?.priority === 'recordings' ? blob : null;
+    // The file goes first, as the transaction that says so may need the room; a crash between finds `file-missing`.
+    if (file !== null) rmSync(file.path, { force: true });
+    const wantedBytes = Math.max(4 * this.#pending.bytes, 64 * pageBytes);
+    const goalBytes = this.#store.usedBytes() - wantedBytes;
+    this.#store.transaction(() => {
+      if (file !== null) this.#giveUpBlob(this.#store, file, 'disk-full');
+      while (this.#store.usedBytes() > goalBytes && this.#store.evict('disk-full', this.#options.clock.now()) > 0);
+    });
+    this.#store.checkpoint();
+    return true;
+  }
+
+  #renew(cause: unknown): void {
+    this.#store.close();
+    this.#beginAnew(cause);
+    this.#store = this.#openStore();
+  }
+
+  /** A read that cannot bring the agent down: a file found corrupt is set aside, any other trouble is told. */
+  #guarded<Result>(fallback: Result, read: () => Result): Result {
+    try {
+      return read();
+    } catch (error) {
+      if (this.#closed) return fallback;
+      if (isCorrupt(error)) this.#renew(error);
+      else this.#refused(error);
+      return fallback;
+    }
+  }
+
+  #refused(error: unknown): void {
+    const full = isFull(error);
+    const lost = this.#pending.bound();
+    this.#notice({
+      level: 'error',
+      code: lost > 0 ? 'memory-full' : full ? 'disk-full' : 'write-failed',
+      message: `outbox ${this.#path}: a commit failed (${reasonOf(error)}); ${this.#pending.rows} records wait in memory`,
+      cure: full
+        ? 'Free disk space or lower the size limits of recordings and outbox.'
+        : 'Check the disk and the rights of the data folder.',
+    });
+    this.#arm(retryMs);
+  }
+
+  #recovered(): void {
+    this.#fault = null;
+    this.#makeReserve();
+    this.#options.onNotice({ level: 'ok', code: 'ok', message: `outbox ${this.#path}: commits again`, cure: '' });
+  }
+
+  #notice(notice: OutboxNotice): void {
+    const isNew = this.#fault?.code !== notice.code;
+    this.#fault = notice;
+    if (isNew) this.#options.onNotice(notice);
+  }
+
+  get #reservePath(): string {
+    return `${this.#path}.reserve`;
+  }
+
+  #makeReserve(): void {
+    if (existsSync(this.#reservePath)) return;
+    try {
+      const file = openSync(this.#reservePath, 'w');
+      try {
+        writeSync(file, Buffer.alloc(reserveBytes, 0x5a));
+      } finally {
+        closeSync(file);
+      }
+    } catch {
+      // Without room for it there is no reserve; the next recovery tries again.
+      rmSync(this.#reservePath, { force: true });
+    }
+  }
+
+  #openStore(): OutboxStore {
+    const maxPages = Math.ceil((this.#options.maxBytes * 1.25) / pageBytes) + 64;
+    try {
+      mkdirSync(dirname(this.#path), { recursive: true });
+      this.#makeReserve();
+      return new OutboxStore(this.#path, maxPages);
+    } catch (error) {
+      if (!isCorrupt(error)) throw unusable(this.#path, error);
+      this.#beginAnew(error);
+      return new OutboxStore(this.#path, maxPages);
+    }
+  }
+
+  #beginAnew(cause: unknown): void {
+    const time = new Date().toISOString().replaceAll(/[-:]|\..*$/g, '');
+    let target = `${this.#path}.corrupt-${time}`;
+    for (let count = 2; existsSync(target) && count < 100; count += 1)
+      target = `${this.#path}.corrupt-${time}-${count}`;
+    for (const suffix of ['', '-wal', '-shm']) {
+      if (existsSync(this.#path + suffix)) renameSync(this.#path + suffix, target + suffix);
+    }
+    this.setAside = target;
+    forgetOldest(this.#path);
+    this.#options.onNotice({
+      level: 'error',
+      code: 'corrupt',
+      message: `outbox ${this.#path}: not readable (${reasonOf(cause)}), set aside as ${target}; a new epoch begins`,
+      cure: 'Check the disk; what the old file held can be looked for with `sqlite3 … .recover`.',
+    });
+  }
+}
+
+/** Keeps the newest three files that were set aside. */
+function forgetOldest(path: string): void {
+  const mark = `${basename(path)}.corrupt-`;
+  const names = readdirSync(dirname(path)).filter((name) => name.startsWith(mark) && !/-(wal|shm)$/.test(name));
+  for (const name of names.sort().slice(0, -maxSetAsideFiles)) {
+    for (const suffix of ['', '-wal', '-shm']) rmSync(join(dirname(path), name + suffix), { force: true });
+  }
+}
+
+function unusable(path: string, cause: unknown): SyncError {
+  if (cause instanceof SyncError) return cause;
+  const busy = /SQLITE_BUSY|SQLITE_LOCKED/.test(cause instanceof Error && 'code' in cause ? String(cause.code) : '');
+  return new SyncError('outbox-unusable', `outbox ${path}: cannot be opened (${reasonOf(cause)})`, {
+    cause,
+    retryable: true,
+    cure: busy
+      ? 'Another fender agent uses this data folder: stop it first.'
+      : 'Check the disk and the rights of the data folder.',
+  });
+}
+
+function wrong(what: string, expected: string, found: string): SyncError {
+  return new SyncError('bad-name', `outbox ${what}: expected ${expected}, found ${JSON.stringify(found.slice(0, 80))}`);
+}
+
+function refusal(error: unknown): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(() => {});
+  return promise;
+}
+
+function closedError(): SyncError {
+  return new SyncError('outbox-closed', 'the outbox is closed');
+}
+
+function reasonOf(error: unknown): string {
+  const code = error instanceof Error && 'code' in error ? `${String(error.code)}: ` : '';
+  return `${code}${error instanceof Error ? error.message : String(error)}`;
+}

@@ -1,0 +1,144 @@
+/**
+ * Rows in memory between their append and their commit: bounded, in order for each stream. Past the bound the least
+ * important and oldest are given up; the gap they leave keeps its place, so that the commit can declare it.
+ */
+
+import type { Stamp } from '../drivers/sample.ts';
+import type { Appended } from './outbox.ts';
+import { type NewRow, type OutboxStore, type Priority, priorities, type StreamKind } from './outbox-store.ts';
+
+interface PendingRow {
+  readonly row: NewRow;
+  readonly arrival: number;
+  readonly resolve: (appended: Appended) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** A run of rows that were given up before their commit. */
+interface Gap {
+  count: number;
+}
+
+interface PendingStream {
+  readonly kind: StreamKind;
+  readonly priority: Priority;
+  items: (PendingRow | Gap)[];
+}
+
+const reason = 'disk-full';
+
+export class PendingRows {
+  readonly #maxRows: number;
+  readonly #maxBytes: number;
+  #streams = new Map<string, PendingStream>();
+  #arrivals = 0;
+  #rows = 0;
+  #bytes = 0;
+
+  constructor(maxRows: number, maxBytes: number) {
+    this.#maxRows = maxRows;
+    this.#maxBytes = maxBytes;
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** True when there is neither a row nor a gap. */
+  get isEmpty(): boolean {
+    return this.#streams.size === 0;
+  }
+
+  /** Adds a row, making room first where the bound is reached. A row's bytes count with 100 more for what holds it. */
+  add(name: string, kind: StreamKind, priority: Priority, row: NewRow): Promise<Appended> {
+    const promise = new Promise<Appended>((resolve, reject) => {
+      let stream = this.#streams.get(name);
+      if (stream === undefined) {
+        stream = { kind, priority, items: [] };
+        this.#streams.set(name, stream);
+      }
+      stream.items.push({ row, arrival: this.#arrivals, resolve, reject });
+      this.#arrivals += 1;
+      this.#rows += 1;
+      this.#bytes += costOf(row);
+    });
+    // Whoever does not wait for the promise must not bring the process down when the outbox closes on a full disk.
+    promise.catch(() => {});
+    if (this.#rows > this.#maxRows || this.#bytes > this.#maxBytes) this.bound();
+    return promise;
+  }
+
+  /** Writes everything within the caller's transaction; `settle` gets what to call once that is durable. */
+  write(store: OutboxStore, now: Stamp, settle: (() => void)[]): void {
+    for (const [name, pending] of this.#streams) {
+      const stream = store.stream(name, pending.kind, pending.priority);
+      for (const item of pending.items) {
+        if ('count' in item) {
+          store.skip(stream, item.count, reason, now);
+          continue;
+        }
+        const sequence = store.insert(stream, item.row);
+        settle.push(() => item.resolve({ sequence, stored: true }));
+      }
+      store.saveStream(stream);
+    }
+  }
+
+  /** Forgets everything, after `write` became durable. */
+  clear(): void {
+    this.#streams = new Map();
+    this.#rows = 0;
+    this.#bytes = 0;
+  }
+
+  rejectAll(error: Error): void {
+    for (const { items } of this.#streams.values()) {
+      for (const item of items) if (!('count' in item)) item.reject(error);
+    }
+    this.clear();
+  }
+
+  /** Gives up the oldest rows of the lowest classes, an eighth beyond what the bound asks; returns how many. */
+  bound(): number {
+    if (this.#rows <= this.#maxRows && this.#bytes <= this.#maxBytes) return 0;
+    const goalRows = (this.#maxRows * 7) / 8;
+    const goalBytes = (this.#maxBytes * 7) / 8;
+    const rows = [...this.#streams.values()]
+      .flatMap((stream) => stream.items.map((item) => ({ item, rank: priorities.indexOf(stream.priority) })))
+      .filter((entry): entry is { item: PendingRow; rank: number } => !('count' in entry.item))
+      .sort((a, b) => a.rank - b.rank || a.item.arrival - b.item.arrival);
+    const lost = new Set<PendingRow>();
+    for (const { item } of rows) {
+      if (this.#rows <= goalRows && this.#bytes <= goalBytes) break;
+      lost.add(item);
+      this.#rows -= 1;
+      this.#bytes -= costOf(item.row);
+      item.resolve({ sequence: 0, stored: false });
+    }
+    for (const stream of this.#streams.values()) stream.items = withGaps(stream.items, lost);
+    return lost.size;
+  }
+}
+
+function withGaps(items: readonly (PendingRow | Gap)[], lost: ReadonlySet<PendingRow>): (PendingRow | Gap)[] {
+  const kept: (PendingRow | Gap)[] = [];
+  for (const item of items) {
+    if (!('count' in item) && !lost.has(item)) {
+      kept.push(item);
+      continue;
+    }
+    const count = 'count' in item ? item.count : 1;
+    const previous = kept.at(-1);
+    if (previous !== undefined && 'count' in previous) previous.count += count;
+    else kept.push({ count });
+  }
+  return kept;
+}
+
+function costOf(row: NewRow): number {
+  return row.body.byteLength + 100;
+}
