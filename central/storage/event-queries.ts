@@ -1,0 +1,146 @@
+/** Reads events with the state of their clips. */
+import type { ExpressionBuilder, Kysely, Selectable } from 'kysely';
+import type { Clip, Event, EventList, EventSort } from '../api/schemas.ts';
+import type { CentralTables, EventTable } from './schema.ts';
+import { atOfMs, atOfNs } from './times.ts';
+
+type Reader = Kysely<CentralTables>;
+
+export interface EventQuestion {
+  readonly vehicle?: string | undefined;
+  readonly label?: string | undefined;
+  readonly minScore?: number | undefined;
+  /** UTC nanoseconds; from inclusive, to exclusive. */
+  readonly fromNs?: bigint | undefined;
+  readonly toNs?: bigint | undefined;
+  readonly sort: EventSort;
+  readonly order: 'asc' | 'desc';
+  readonly limit: number;
+  readonly offset: number;
+}
+
+/** The bytes of a finished clip: whose, which, and when it begins. */
+export interface ReadyClip {
+  readonly vehicle: string;
+  readonly sha256: string;
+  readonly capturedAtNs: bigint;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
+type EventRow = Selectable<EventTable> & {
+  sha256: string | null;
+  clip_bytes: bigint | null;
+  start_ns: bigint | null;
+  end_ns: bigint | null;
+  committed_bytes: bigint | null;
+  complete: bigint | null;
+};
+
+const sortColumns = {
+  captured_at: 'captured_at_ns',
+  score: 'score',
+  label: 'label',
+  vehicle: 'events.vehicle',
+} as const;
+
+function eventsWithClips(db: Reader) {
+  return db
+    .selectFrom('events')
+    .leftJoin('clips', (join) =>
+      join.onRef('clips.vehicle', '=', 'events.vehicle').onRef('clips.event_id', '=', 'events.event_id'),
+    )
+    .leftJoin('blobs', (join) =>
+      join.onRef('blobs.vehicle', '=', 'clips.vehicle').onRef('blobs.sha256', '=', 'clips.sha256'),
+    )
+    .selectAll('events')
+    .select(['clips.sha256', 'clips.bytes as clip_bytes', 'start_ns', 'end_ns', 'committed_bytes', 'complete']);
+}
+
+/** One page of the events that match, and how many match in all. */
+export async function readEvents(db: Reader, question: EventQuestion): Promise<EventList> {
+  const matches = (where: ExpressionBuilder<CentralTables, 'events'>) => {
+    const { vehicle, label, minScore, fromNs, toNs } = question;
+    return where.and([
+      ...(vehicle === undefined ? [] : [where('events.vehicle', '=', vehicle)]),
+      ...(label === undefined ? [] : [where('events.label', '=', label)]),
+      ...(minScore === undefined ? [] : [where('events.score', '>=', minScore)]),
+      ...(fromNs === undefined ? [] : [where('events.captured_at_ns', '>=', fromNs)]),
+      ...(toNs === undefined ? [] : [where('events.captured_at_ns', '<', toNs)]),
+    ]);
+  };
+  const { total } = await db
+    .selectFrom('events')
+    .select(db.fn.countAll<bigint>().as('total'))
+    .where(matches)
+    .executeTakeFirstOrThrow();
+  const rows = await eventsWithClips(db)
+    .where((where) => matches(where as unknown as ExpressionBuilder<CentralTables, 'events'>))
+    .orderBy(sortColumns[question.sort], question.order)
+    .orderBy('captured_at_ns', 'desc')
+    .orderBy('events.event_id')
+    .limit(question.limit)
+    .offset(question.offset)
+    .execute();
+  return { total: Number(total), events: rows.map(toEvent) };
+}
+
+/** One event; null when there is none of this id. */
+export async function readEvent(db: Reader, eventId: string): Promise<Event | null> {
+  const row = await eventsWithClips(db).where('events.event_id', '=', eventId).executeTakeFirst();
+  return row === undefined ? null : toEvent(row);
+}
+
+/** Where the finished clip of an event is; null when it is not (yet) here. */
+export async function readReadyClip(db: Reader, eventId: string): Promise<ReadyClip | null> {
+  const row = await eventsWithClips(db).where('events.event_id', '=', eventId).executeTakeFirst();
+  if (row === undefined || row.complete !== 1n || row.sha256 === null) return null;
+  return {
+    vehicle: row.vehicle,
+    sha256: row.sha256,
+    capturedAtNs: row.captured_at_ns,
+    startNs: row.start_ns ?? row.captured_at_ns,
+    endNs: row.end_ns ?? row.captured_at_ns,
+  };
+}
+
+/** The events that a blob is the clip of. */
+export async function eventsOfBlob(db: Reader, vehicle: string, sha256: string): Promise<string[]> {
+  const rows = await db
+    .selectFrom('clips')
+    .select('event_id')
+    .where('vehicle', '=', vehicle)
+    .where('sha256', '=', sha256)
+    .execute();
+  return rows.map((row) => row.event_id);
+}
+
+function toEvent(row: EventRow): Event {
+  return {
+    id: row.event_id,
+    vehicle: row.vehicle,
+    captured_at: atOfNs(row.captured_at_ns),
+    captured_at_ns: String(row.captured_at_ns),
+    received_at: atOfMs(Number(row.received_ms)),
+    label: row.label,
+    score: row.score,
+    scores: JSON.parse(row.scores) as Record<string, number>,
+    duration_s: row.duration_s,
+    model: { name: row.model_name, version: row.model_version },
+    clip: toClip(row),
+  };
+}
+
+function toClip(row: EventRow): Clip | null {
+  if (row.sha256 === null) return null;
+  const received = Number(row.committed_bytes ?? 0n);
+  const state = row.complete === 1n ? 'ready' : received > 0 ? 'uploading' : 'pending';
+  return {
+    state,
+    bytes: Number(row.clip_bytes ?? 0n),
+    received_bytes: received,
+    sha256: row.sha256,
+    start_at: atOfNs(row.start_ns ?? 0n),
+    end_at: atOfNs(row.end_ns ?? 0n),
+  };
+}

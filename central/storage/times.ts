@@ -1,0 +1,19 @@
+/** Times as the REST contract writes them. */
+
+/** RFC 3339 in UTC with milliseconds, of UTC nanoseconds since 1970; what no calendar date can show becomes its limit. */
+export function atOfNs(ns: bigint): string {
+  return atOfMs(Number(ns / 1_000_000n));
+}
+
+const latestMs = Date.parse('9999-12-31T23:59:59.999Z');
+const earliestMs = Date.parse('0001-01-01T00:00:00.000Z');
+
+/** RFC 3339 in UTC with milliseconds, of milliseconds since 1970. */
+export function atOfMs(ms: number): string {
+  return new Date(Math.min(latestMs, Math.max(earliestMs, ms))).toISOString();
+}
+
+/** UTC nanoseconds since 1970 of an RFC 3339 time; to the millisecond. */
+export function nsOfAt(at: string): bigint {
+  return BigInt(Date.parse(at)) * 1_000_000n;
+}
