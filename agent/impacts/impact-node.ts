@@ -1,0 +1,233 @@
+/**
+ * What happens to an impact: the event is committed to the outbox at once and published; when its post-roll is recorded, its
+ * clip is cut and handed to the outbox too. Clips owed from before the start are cut from the recorded segments.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Clock, Diagnostic, Stamp } from '../../drivers/sample.ts';
+import type { Impact } from '../detector/supervisor.ts';
+import type { Graph, Publish } from '../graph.ts';
+import { impactTopic } from '../nodes/topics.ts';
+import type { ImpactSample } from '../recording/messages.ts';
+import type { ImpactJournal, OwedClip } from './impact-journal.ts';
+
+/** A clip on disk. */
+export interface ClipFile {
+  readonly path: string;
+  /** Lower-case hex. */
+  readonly sha256: string;
+  readonly bytes: number;
+}
+
+/** Cuts everything recorded from `startNs` to `endNs` (UTC ns) into a file of its own. */
+export type CutClip = (eventId: string, startNs: bigint, endNs: bigint) => Promise<ClipFile>;
+
+/** Where events and clips go; each resolves when it is on disk. */
+export interface ImpactStore {
+  appendEvent(eventId: string, impact: ImpactSample, durationS: number): Promise<unknown>;
+  appendClip(stamp: Stamp, eventId: string, clip: ClipFile, startNs: bigint, endNs: bigint): Promise<unknown>;
+}
+
+/** What the node is connected to. */
+export interface ImpactParts {
+  readonly graph: Graph;
+  readonly clock: Clock;
+  readonly journal: ImpactJournal;
+  readonly store: ImpactStore;
+  readonly cutClip: CutClip;
+  readonly report: (diagnostic: Diagnostic) => void;
+}
+
+/** How much a clip holds around its impact, in nanoseconds. */
+export interface ClipOptions {
+  readonly preRollNs: bigint;
+  readonly postRollNs: bigint;
+}
+
+/** Sound is on its way through the recorder for this long at most; the post-roll is whole after it. */
+const SETTLE_NS = 400_000_000n;
+/** More impacts than this waiting for their clips is a flood; their events are kept, their clips are not made. */
+const MAX_OWED = 256;
+const MAX_TRIES = 3;
+const RETRY_MS = 2_000;
+
+/** Figures since the agent started. */
+export interface ImpactStatistics {
+  readonly events: number;
+  readonly clips: number;
+  readonly owedClips: number;
+  readonly lostClips: number;
+}
+
+/** The impact node; call `run` once, `take` for each impact. */
+export class ImpactNode {
+  readonly #parts: ImpactParts;
+  readonly #options: ClipOptions;
+  readonly #publish: Publish<ImpactSample>;
+  readonly #owed: OwedClip[] = [];
+  readonly #committing = new Set<Promise<void>>();
+  #wake: () => void = () => {};
+  #events = 0;
+  #clips = 0;
+  #lost = 0;
+
+  constructor(parts: ImpactParts, options: ClipOptions) {
+    this.#parts = parts;
+    this.#options = options;
+    this.#publish = parts.graph.advertise(impactTopic);
+  }
+
+  /** Takes an impact; never throws. */
+  take(impact: Impact): void {
+    const work = this.#commit(impact).catch((error: unknown) => this.#fail('event', error));
+    this.#committing.add(work);
+    void work.finally(() => this.#committing.delete(work));
+  }
+
+  statistics(): ImpactStatistics {
+    return { events: this.#events, clips: this.#clips, owedClips: this.#owed.length, lostClips: this.#lost };
+  }
+
+  /** Resolves when every impact taken so far is in the outbox. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#committing);
+  }
+
+  /** Cuts clips as they become due, first those owed from before, until `signal` aborts; what is then owed stays journalled. */
+  async run(signal: AbortSignal): Promise<void> {
+    signal.addEventListener('abort', () => this.#wake(), { once: true });
+    await this.#resume().catch((error: unknown) => this.#fail('journal', error));
+    while (!signal.aborted) {
+      const next = this.#owed[0];
+      const waitMs = next === undefined ? null : this.#waitMs(next);
+      if (next !== undefined && waitMs !== null && waitMs <= 0) {
+        await this.#cut(next, signal);
+        const index = this.#owed.indexOf(next);
+        if (index >= 0) this.#owed.splice(index, 1);
+      } else {
+        await this.#sleep(waitMs, signal);
+      }
+    }
+  }
+
+  async #commit(impact: Impact): Promise<void> {
+    const { journal } = this.#parts;
+    const sample: ImpactSample = { ...impact, eventId: randomUUID() };
+    const owed = toOwed(sample);
+    this.#events += 1;
+    this.#publish(sample.stamp, sample);
+    // The journal comes first, or a crash in between would leave an event that never gets its clip.
+    await journal.put(owed).catch((error: unknown) => this.#fail('journal', error));
+    await this.#appendEvent(owed);
+    if (this.#owed.length >= MAX_OWED) {
+      this.#lost += 1;
+      await journal.remove(owed.event_id);
+      const message = `expected at most ${MAX_OWED} impacts waiting for their clips, found more`;
+      this.#tell('warn', 'clips-lost', message, 'Raise detector.thresholds: the detector hears too many impacts.');
+      return;
+    }
+    this.#owed.push({ ...owed, committed: true });
+    this.#owed.sort((a, b) => (a.end_ns < b.end_ns ? -1 : 1));
+    this.#wake();
+    await journal.put({ ...owed, committed: true }).catch((error: unknown) => this.#fail('journal', error));
+  }
+
+  async #appendEvent(owed: OwedClip): Promise<void> {
+    const durationS = Number(owed.end_ns - owed.captured_at_ns) / 1e9;
+    await this.#parts.store.appendEvent(owed.event_id, toSample(owed), durationS);
+  }
+
+  /** Takes up what an earlier run of the agent owed. */
+  async #resume(): Promise<void> {
+    for (const owed of await this.#parts.journal.all()) {
+      if (this.#owed.some((each) => each.event_id === owed.event_id)) continue;
+      // Central keeps one event an id, so committing it once too often does no harm.
+      if (!owed.committed) await this.#appendEvent(owed);
+      this.#owed.push(owed);
+    }
+    this.#owed.sort((a, b) => (a.end_ns < b.end_ns ? -1 : 1));
+  }
+
+  /** How long until the clip can be cut, in ms; an impact of another boot is long past. */
+  #waitMs(owed: OwedClip): number {
+    const now = this.#parts.clock.now();
+    if (owed.boot_id !== now.bootId) return 0;
+    const durationNs = owed.end_ns - owed.captured_at_ns;
+    const dueNs = owed.monotonic_ns + durationNs + this.#options.postRollNs + SETTLE_NS;
+    return Number((dueNs - now.monotonicNs) / 1_000_000n);
+  }
+
+  async #cut(owed: OwedClip, signal: AbortSignal): Promise<void> {
+    const { journal, store, cutClip } = this.#parts;
+    const startNs = owed.captured_at_ns - this.#options.preRollNs;
+    const endNs = owed.end_ns + this.#options.postRollNs;
+    for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
+      try {
+        const clip = await cutClip(owed.event_id, startNs, endNs);
+        await store.appendClip(stampOf(owed), owed.event_id, clip, startNs, endNs);
+        await journal.remove(owed.event_id);
+        this.#clips += 1;
+        return;
+      } catch (error) {
+        this.#fail('clip', error);
+        if (attempt < MAX_TRIES) await this.#sleep(RETRY_MS, signal);
+        if (signal.aborted) return;
+      }
+    }
+    this.#lost += 1;
+    await journal.remove(owed.event_id);
+  }
+
+  #sleep(ms: number | null, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      if (signal.aborted) return resolve();
+      const timer = ms === null ? null : setTimeout(() => this.#wake(), ms);
+      this.#wake = () => {
+        if (timer !== null) clearTimeout(timer);
+        this.#wake = () => {};
+        resolve();
+      };
+    });
+  }
+
+  #fail(what: string, error: unknown): void {
+    const message = `${what}: ${error instanceof Error ? error.message : String(error)}`;
+    this.#tell('error', `${what}-failed`, message, 'Check the disk of data_dir.');
+  }
+
+  #tell(level: Diagnostic['level'], code: string, message: string, cure: string): void {
+    this.#parts.report({ source: 'impacts', level, code, message, cure, values: { ...this.statistics() } });
+  }
+}
+
+function toOwed(sample: ImpactSample): OwedClip {
+  const { stamp, endNs, eventId, label, score, scores, model } = sample;
+  return {
+    event_id: eventId,
+    committed: false,
+    captured_at_ns: stamp.capturedAtNs,
+    monotonic_ns: stamp.monotonicNs,
+    boot_id: stamp.bootId,
+    synchronised: stamp.synchronised,
+    estimated_error_ns: stamp.estimatedErrorNs,
+    end_ns: endNs,
+    label,
+    score,
+    scores: { ...scores },
+    model: { ...model },
+  };
+}
+
+function toSample(owed: OwedClip): ImpactSample {
+  const { event_id: eventId, end_ns: endNs, label, score, scores, model } = owed;
+  return { stamp: stampOf(owed), endNs, eventId, label, score, scores, model };
+}
+
+function stampOf(owed: OwedClip): Stamp {
+  return {
+    capturedAtNs: owed.captured_at_ns,
+    monotonicNs: owed.monotonic_ns,
+    bootId: owed.boot_id,
+    synchronised: owed.synchronised,
+    estimatedErrorNs: owed.estimated_error_ns,
+  };
+}

@@ -1,0 +1,81 @@
+/** The topics of the vehicle: their names, ROS types and encodings. */
+import type { AudioChunk, Diagnostic, EnvironmentSample, ParticulateSample, Stamp } from '../../drivers/sample.ts';
+import type { Topic } from '../graph.ts';
+import {
+  encodeDiagnosticArray,
+  encodeGasResistance,
+  encodeHumidity,
+  encodeImpact,
+  encodeParticulateMatter,
+  encodePressure,
+  encodeRawAudio,
+  encodeTemperature,
+  encodeTimeReference,
+  type ImpactSample,
+} from '../recording/messages.ts';
+
+/** The particulate sensors there are. */
+export type ParticulateModel = 'plantower' | 'sds011' | 'sps30';
+
+export const audioTopic: Topic<AudioChunk> = {
+  name: '/uma8/audio',
+  type: 'foxglove_msgs/msg/RawAudio',
+  encode: encodeRawAudio,
+};
+
+export const temperatureTopic: Topic<EnvironmentSample> = {
+  name: '/bme680/temperature',
+  type: 'sensor_msgs/msg/Temperature',
+  encode: (sample) => encodeTemperature(sample, 'bme680'),
+};
+
+export const humidityTopic: Topic<EnvironmentSample> = {
+  name: '/bme680/humidity',
+  type: 'sensor_msgs/msg/RelativeHumidity',
+  encode: (sample) => encodeHumidity(sample, 'bme680'),
+};
+
+export const pressureTopic: Topic<EnvironmentSample> = {
+  name: '/bme680/pressure',
+  type: 'sensor_msgs/msg/FluidPressure',
+  encode: (sample) => encodePressure(sample, 'bme680'),
+};
+
+export const gasTopic: Topic<EnvironmentSample> = {
+  name: '/bme680/gas',
+  type: 'fender_msgs/msg/GasResistance',
+  encode: (sample) => encodeGasResistance(sample, 'bme680'),
+};
+
+/** `/<model>/particulate`. */
+export function particulateTopic(model: ParticulateModel): Topic<ParticulateSample> {
+  return {
+    name: `/${model}/particulate`,
+    type: 'fender_msgs/msg/ParticulateMatter',
+    encode: (sample) => encodeParticulateMatter(sample, model),
+  };
+}
+
+export const impactTopic: Topic<ImpactSample> = {
+  name: '/fender/impacts',
+  type: 'fender_msgs/msg/Impact',
+  encode: (impact) => encodeImpact(impact, 'uma8'),
+};
+
+/** Diagnostics of one moment. */
+export interface DiagnosticSet {
+  readonly stamp: Stamp;
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+export const diagnosticsTopic: Topic<DiagnosticSet> = {
+  name: '/diagnostics',
+  type: 'diagnostic_msgs/msg/DiagnosticArray',
+  encode: ({ stamp, diagnostics }) => encodeDiagnosticArray(stamp, diagnostics),
+};
+
+export const timeReferenceTopic: Topic<Stamp> = {
+  name: '/fender/time_reference',
+  type: 'sensor_msgs/msg/TimeReference',
+  encode: encodeTimeReference,
+};
