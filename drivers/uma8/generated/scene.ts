@@ -3,6 +3,7 @@
  * with fractional delays, gains and noise of their own, block by block and without end, and the truth about the impacts.
  */
 import { MICROPHONES, type Path, pathsFrom } from '../geometry.ts';
+import { addDelayed, Bus, HISTORY_FRAMES } from '../placement.ts';
 import { bodyImpact } from './body-impact.ts';
 import { confuser } from './confuser.ts';
 import { Drive } from './drive.ts';
@@ -10,8 +11,6 @@ import { glassBreak } from './glass-break.ts';
 import { extentOf } from './modes.ts';
 import { Random } from './random.ts';
 
-/** Lagrange interpolation looks this many frames back beyond the delay itself. */
-const HISTORY_FRAMES = 64;
 /** Self-noise of a capsule (SNR 65 dB at 94 dB SPL, full scale 120 dB SPL): about −91 dBFS. */
 const SELF_NOISE_RMS = 2.8e-5;
 
@@ -68,59 +67,6 @@ interface Voice {
   readonly gain: number;
   readonly paths: readonly Path[];
   readonly startFrame: number;
-}
-
-/** A bus with memory, so that delays reach back over the block's edge. */
-class Bus {
-  readonly line: Float32Array;
-  readonly #paths: readonly Path[];
-
-  constructor(frames: number, paths: readonly Path[]) {
-    this.line = new Float32Array(HISTORY_FRAMES + frames);
-    this.#paths = paths;
-  }
-
-  /** Takes a block in and adds it to each microphone. */
-  addTo(mics: readonly Float32Array[], block: Float32Array): void {
-    this.line.copyWithin(0, block.length);
-    this.line.set(block, HISTORY_FRAMES);
-    for (const [m, mic] of mics.entries())
-      addDelayed(mic, 0, block.length, this.line, HISTORY_FRAMES, this.#paths[m] as Path, 1);
-  }
-}
-
-/**
- * out[begin + i] += gain · line(offset + i − delay) for i in [0, frames), by third-order Lagrange interpolation; frames outside `line`
- * count as silence.
- */
-function addDelayed(
-  out: Float32Array,
-  begin: number,
-  frames: number,
-  line: Float32Array,
-  offset: number,
-  path: Path,
-  gain: number,
-): void {
-  const whole = Math.floor(path.delayFrames);
-  const d = path.delayFrames - whole + 1;
-  const g = gain * path.gain;
-  const c0 = (-g * (d - 1) * (d - 2) * (d - 3)) / 6;
-  const c1 = (g * d * (d - 2) * (d - 3)) / 2;
-  const c2 = (-g * d * (d - 1) * (d - 3)) / 2;
-  const c3 = (g * d * (d - 1) * (d - 2)) / 6;
-  const shift = offset - whole + 1;
-  const from = Math.max(0, -shift);
-  const to = Math.min(frames, line.length + 3 - shift);
-  for (let i = from; i < to; i++) {
-    const at = shift + i;
-    const sum =
-      c0 * (at < line.length ? (line[at] as number) : 0) +
-      (at >= 1 && at - 1 < line.length ? c1 * (line[at - 1] as number) : 0) +
-      (at >= 2 && at - 2 < line.length ? c2 * (line[at - 2] as number) : 0) +
-      (at >= 3 && at - 3 < line.length ? c3 * (line[at - 3] as number) : 0);
-    out[begin + i] = (out[begin + i] as number) + sum;
-  }
 }
 
 /** The endless scene. `next()` makes one block; memory is bounded by the sounds that are still ringing. */

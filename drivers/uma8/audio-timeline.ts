@@ -1,0 +1,129 @@
+/**
+ * Owns audio time: when each counted frame was captured on the monotonic clock. A frame never arrives before it was captured, and
+ * delays only add, so the earliest arrivals carry the truth: the timeline follows their lower envelope.
+ */
+
+/** Length of the stretches whose earliest arrival counts. Longer than a period of arecord (125 ms) by far. */
+const BUCKET_NS = 500_000_000;
+/** Stretches joined for one point of the drift estimate. */
+const BUCKETS_PER_POINT = 20;
+/** Points of the drift estimate kept: 30 of 10 s. */
+const MOST_POINTS = 30;
+/** A delay that lasts a whole stretch and exceeds this is lost sound, not lateness; an ALSA period buffer refills within it. */
+const GAP_NS = 25_000_000;
+/** While young, the timeline jumps to each earlier arrival; later it only slews. */
+const SETTLING_NS = 3_000_000_000;
+/** At most this many nanoseconds of correction a second, outside gaps. */
+const SLEW_NS_PER_S = 200_000;
+/** Crystals of USB sound devices are within ±100 ppm; ±500 bounds the estimate. */
+const MOST_DRIFT = 500e-6;
+
+/** Sound that never came, as the count of frames against the clock shows it. */
+export interface Gap {
+  readonly gapNs: bigint;
+  readonly gapFrames: number;
+}
+
+/** Time of the frames of one stream. Bounded memory. */
+export class AudioTimeline {
+  readonly #nsPerFrame: number;
+  #originNs: bigint | null = null;
+  /** Capture time of frame n, relative to the origin: offset + (1 + drift) · n · nsPerFrame. */
+  #offsetNs = 0;
+  #drift = 0;
+  #bucketEndNs = 0;
+  #bucketMin = Number.POSITIVE_INFINITY;
+  #bucketFrameNs = 0;
+  #pointBuckets = 0;
+  #pointMin = Number.POSITIVE_INFINITY;
+  #pointFrameNs = 0;
+  #points: { frameNs: number; residualNs: number }[] = [];
+
+  /** `sampleRateHz` is the nominal rate. */
+  constructor(sampleRateHz: number) {
+    this.#nsPerFrame = 1e9 / sampleRateHz;
+  }
+
+  /** How much slower (+) or faster (−) than nominal the device's frames come, in parts per million; 0 until half a minute has passed. */
+  get driftPpm(): number {
+    return this.#drift * 1e6;
+  }
+
+  /**
+   * Says that `frames` frames in all had arrived by `arrivalNs` (monotonic). Returns a gap when sound is missing: found within about
+   * one second of the loss, to within the jitter of arrivals.
+   */
+  observe(frames: number, arrivalNs: bigint): Gap | null {
+    const frameNs = frames * this.#nsPerFrame;
+    if (this.#originNs === null) {
+      this.#originNs = arrivalNs - BigInt(Math.round(frameNs));
+      this.#bucketEndNs = frameNs + BUCKET_NS;
+    }
+    const arrival = Number(arrivalNs - this.#originNs);
+    const residual = arrival - frameNs;
+    if (residual < this.#bucketMin) {
+      this.#bucketMin = residual;
+      this.#bucketFrameNs = frameNs;
+    }
+    if (arrival < SETTLING_NS && residual < this.#offsetNs) this.#offsetNs = residual;
+    if (arrival < this.#bucketEndNs) return null;
+    const gap = this.#closeBucket();
+    this.#bucketEndNs = arrival + BUCKET_NS;
+    this.#bucketMin = Number.POSITIVE_INFINITY;
+    return gap;
+  }
+
+  /** When frame `frame` was captured, in monotonic nanoseconds. Before the first `observe`, zero. */
+  timeOf(frame: number): bigint {
+    if (this.#originNs === null) return 0n;
+    return this.#originNs + BigInt(Math.round(this.#offsetNs + frame * this.#nsPerFrame * (1 + this.#drift)));
+  }
+
+  #closeBucket(): Gap | null {
+    const error = this.#bucketMin - (this.#offsetNs + this.#drift * this.#bucketFrameNs);
+    let gap: Gap | null = null;
+    if (error > GAP_NS) {
+      gap = { gapNs: BigInt(Math.round(error)), gapFrames: Math.round(error / this.#nsPerFrame) };
+      this.#offsetNs += error;
+      // Earlier points move with the frames that follow, so that the slope, which is the drift, survives.
+      for (const point of this.#points) point.residualNs += error;
+      if (this.#pointMin !== Number.POSITIVE_INFINITY) this.#pointMin += error;
+    } else if (error < -GAP_NS) {
+      this.#offsetNs += error;
+    } else {
+      const most = SLEW_NS_PER_S * (BUCKET_NS / 1e9);
+      this.#offsetNs += Math.max(-most, Math.min(most, error * 0.2));
+    }
+    this.#addToPoint();
+    return gap;
+  }
+
+  #addToPoint(): void {
+    if (this.#bucketMin < this.#pointMin) {
+      this.#pointMin = this.#bucketMin;
+      this.#pointFrameNs = this.#bucketFrameNs;
+    }
+    if (++this.#pointBuckets < BUCKETS_PER_POINT) return;
+    this.#points.push({ frameNs: this.#pointFrameNs, residualNs: this.#pointMin });
+    if (this.#points.length > MOST_POINTS) this.#points.shift();
+    this.#pointBuckets = 0;
+    this.#pointMin = Number.POSITIVE_INFINITY;
+    if (this.#points.length < 3) return;
+    const drift = Math.max(-MOST_DRIFT, Math.min(MOST_DRIFT, medianSlope(this.#points)));
+    // The present stays where it is; only the slope changes.
+    this.#offsetNs += (this.#drift - drift) * this.#bucketFrameNs;
+    this.#drift = drift;
+  }
+}
+
+/** Theil-Sen estimator: the median of the slopes between all pairs, unmoved by up to 29 % of wild points. */
+function medianSlope(points: readonly { frameNs: number; residualNs: number }[]): number {
+  const slopes: number[] = [];
+  for (const [i, a] of points.entries()) {
+    for (const b of points.slice(i + 1)) {
+      if (b.frameNs > a.frameNs) slopes.push((b.residualNs - a.residualNs) / (b.frameNs - a.frameNs));
+    }
+  }
+  slopes.sort((x, y) => x - y);
+  return slopes[slopes.length >> 1] ?? 0;
+}
