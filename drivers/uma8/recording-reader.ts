@@ -22,27 +22,22 @@ interface Samples {
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
-/** The sound files among `paths`: files as given, folders with all sound files below them in order of name. Rejects with `no-recording`. */
-export async function findRecordings(paths: readonly string[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const path of paths) {
-    const info = await stat(path).catch((cause: unknown) => {
-      throw new DriverError('no-recording', `expected a sound file or a folder at ${path}, found nothing`, { cause });
-    });
-    if (!info.isDirectory()) {
-      found.push(path);
-      continue;
-    }
-    const entries = await readdir(path, { recursive: true, withFileTypes: true });
-    const files = entries.filter((e) => e.isFile() && EXTENSIONS.has(extname(e.name).toLowerCase()));
-    found.push(...files.map((e) => join(e.parentPath, e.name)).sort());
+/** The sound file at `path`, or all sound files in and below the folder there in order of name. Rejects with `no-recording`. */
+export async function findRecordings(path: string): Promise<string[]> {
+  const info = await stat(path).catch((cause: unknown) => {
+    throw new DriverError('no-recording', `expected a sound file or a folder at ${path}, found nothing`, { cause });
+  });
+  if (!info.isDirectory()) return [path];
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  const files = entries.filter((e) => e.isFile() && EXTENSIONS.has(extname(e.name).toLowerCase()));
+  if (files.length === 0) throw new DriverError('no-recording', `expected sound files in ${path}, found none`);
+  if (files.length > MOST_FILES) {
+    throw new DriverError(
+      'no-recording',
+      `expected at most ${MOST_FILES} sound files in ${path}, found ${files.length}`,
+    );
   }
-  if (found.length === 0)
-    throw new DriverError('no-recording', `expected sound files in ${paths.join(', ')}, found none`);
-  if (found.length > MOST_FILES) {
-    throw new DriverError('no-recording', `expected at most ${MOST_FILES} sound files, found ${found.length}`);
-  }
-  return found;
+  return files.map((e) => join(e.parentPath, e.name)).sort();
 }
 
 /**

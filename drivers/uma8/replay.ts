@@ -6,8 +6,8 @@ import { arrayBlocks, findRecordings } from './recording-reader.ts';
 import type { OpenSoundSource } from './sound-source.ts';
 
 export interface ReplayOptions {
-  /** Sound files, or folders that are searched for them. */
-  readonly paths: readonly string[];
+  /** A sound file, or a folder that is searched for them with all folders below it. */
+  readonly path: string;
   /** Begins again after the last file; default true. */
   readonly loop?: boolean;
   /** 1 (default) is real time, larger is faster; Infinity does not wait. The device judges rates by its clock: give it one as fast. */
@@ -27,7 +27,7 @@ export interface ReplayOptions {
 export function openReplay(options: ReplayOptions): OpenSoundSource {
   const sampleRateHz = options.sampleRateHz ?? 48_000;
   return async () => {
-    const files = await findRecordings(options.paths);
+    const files = await findRecordings(options.path);
     const reader = new ReplayReader(files, sampleRateHz, options.loop ?? true, options.onSkip ?? (() => {}));
     return pacedSource(reader, {
       bytesPerS: sampleRateHz * MICROPHONES.length * 2,
