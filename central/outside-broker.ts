@@ -1,0 +1,83 @@
+/**
+ * An outside MQTT broker, by URL. Records come by shared subscriptions, so that several central processes divide them;
+ * states (retained) and files (whose chunks belong together) come to each.
+ */
+import { readFile } from 'node:fs/promises';
+import mqtt from 'mqtt';
+import { centralSubscriptions } from '../sync/wire/topics.ts';
+import type { Broker, Receive, TlsFiles } from './broker.ts';
+
+export interface OutsideBrokerOptions {
+  /** mqtt:// or mqtts:// with host and port, user and password where the broker wants them. */
+  readonly url: string;
+  readonly clientId: string;
+  readonly tls: TlsFiles | null;
+  readonly receive: Receive;
+  readonly lost: (reason: string) => void;
+  readonly connected: () => void;
+}
+
+/** The filters that central subscribes to at an outside broker. */
+export function outsideSubscriptions(): string[] {
+  return centralSubscriptions().map((filter) =>
+    filter.endsWith('/state') || filter.includes('/blob/') ? filter : `$share/central/${filter}`,
+  );
+}
+
+/** Connects, and stays connected: the promise resolves at once, `status()` tells how it is. */
+export async function startOutsideBroker(options: OutsideBrokerOptions): Promise<Broker> {
+  const files = options.tls;
+  const [ca, cert, key] =
+    files === null
+      ? []
+      : await Promise.all([readFile(files.caPath), readFile(files.certPath), readFile(files.keyPath)]);
+  const client = mqtt.connect(options.url, {
+    clientId: options.clientId,
+    protocolVersion: 4,
+    clean: true,
+    resubscribe: false,
+    queueQoSZero: false,
+    reconnectPeriod: 1000,
+    connectTimeout: 10_000,
+    ...(ca === undefined ? {} : { ca }),
+    ...(cert === undefined ? {} : { cert }),
+    ...(key === undefined ? {} : { key }),
+  });
+  // MQTT.js acknowledges a message, and reads the next, when this calls back: that is the backpressure.
+  client.handleMessage = (packet, done) => {
+    const payload = typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload;
+    options.receive(packet.topic, payload).then(
+      () => done(),
+      (error: unknown) => done(error instanceof Error ? error : new Error(String(error))),
+    );
+  };
+  let subscribed = false;
+  client.on('connect', () => {
+    client.subscribe(outsideSubscriptions(), { qos: 1 }, (error) => {
+      subscribed = error === null || error === undefined;
+      if (subscribed) options.connected();
+      else options.lost(`subscribe: ${error?.message ?? ''}`);
+    });
+  });
+  client.on('error', (error) => options.lost(error.message));
+  client.on('close', () => {
+    if (subscribed) options.lost('connection closed');
+    subscribed = false;
+  });
+  const { host, protocol } = new URL(options.url);
+  return {
+    publish(topic, payload) {
+      if (client.connected) client.publish(topic, Buffer.from(payload), { qos: 0 });
+    },
+    status: () => ({
+      up: subscribed,
+      message: subscribed ? `connected to ${protocol}//${host}` : `not connected to ${protocol}//${host}`,
+    }),
+    address: `${protocol}//${host}`,
+    port: null,
+    tlsPort: null,
+    async close() {
+      await client.endAsync(true);
+    },
+  };
+}
