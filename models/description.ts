@@ -1,0 +1,69 @@
+/**
+ * What a model file says about itself: one schema for the `metadata_props` of the ONNX file, from which the types and
+ * the error messages come. Keys are snake_case; a value that is not a string is JSON.
+ */
+import { z } from 'zod';
+
+const ratio = z.number().min(0).max(1);
+
+const histogram = z
+  .object({
+    feature: z.string().min(1).describe('`rms_dbfs` of a window, or `score:<label>`'),
+    edges: z.array(z.number()).min(2).describe('ascending bin edges, one more than counts'),
+    counts: z.array(z.number().int().nonnegative()).min(1).describe('windows per bin'),
+  })
+  .refine((h) => h.edges.length === h.counts.length + 1, 'edges must be one more than counts')
+  .refine((h) => h.edges.every((edge, i) => i === 0 || edge > (h.edges[i - 1] ?? edge)), 'edges must ascend');
+
+const input = z.object({
+  topic: z.string().startsWith('/').describe('graph topic the sound comes from'),
+  channels: z.number().int().min(1).max(64).describe('channels of that topic, before the downmix'),
+  sample_rate_hz: z.number().int().min(8000).max(192_000),
+  window_s: z.number().min(0.1).max(30),
+  hop_s: z.number().min(0.01).max(30),
+  downmix: z.literal('mean'),
+});
+
+const trainingRun = z.looseObject({
+  seed: z.number().int(),
+  commit: z.string().min(7),
+  data: z.string().min(1).describe('which clips and generated sound it learned from'),
+});
+
+export const modelDescriptionSchema = z
+  .object({
+    format: z.literal('fender-model/1'),
+    name: z.string().regex(/^[a-z0-9][a-z0-9-]*$/, 'lower-case letters, digits and dashes'),
+    version: z.string().regex(/^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/, 'a semantic version, for instance 1.2.0'),
+    task: z.literal('sound-events'),
+    author: z.string().min(1),
+    dataset_tag: z.string().min(1),
+    input,
+    labels: z
+      .array(z.string().regex(/^[a-z0-9_]+$/))
+      .min(2)
+      .refine((labels) => labels[0] === 'background', 'the first label must be background')
+      .refine((labels) => new Set(labels).size === labels.length, 'labels must differ'),
+    thresholds: z.record(z.string(), ratio).describe('score from which a window counts as this label'),
+    metrics: z.array(z.string().min(1)).describe('metrics that a benchmark of this model computes'),
+    drift_reference: z.object({ histograms: z.array(histogram).min(1) }),
+    training_run: trainingRun,
+  })
+  .superRefine((d, context) => {
+    for (const label of d.labels.slice(1)) {
+      if (d.thresholds[label] === undefined) {
+        context.addIssue({ code: 'custom', path: ['thresholds', label], message: 'a threshold for every label' });
+      }
+    }
+    if (d.input.hop_s > d.input.window_s) {
+      context.addIssue({ code: 'custom', path: ['input', 'hop_s'], message: 'at most input.window_s' });
+    }
+  });
+
+export type ModelDescription = z.infer<typeof modelDescriptionSchema>;
+
+/** Samples (mono, at `sample_rate_hz`) of one window and of one hop. */
+export function windowSamples(description: ModelDescription): { window: number; hop: number } {
+  const rate = description.input.sample_rate_hz;
+  return { window: Math.round(description.input.window_s * rate), hop: Math.round(description.input.hop_s * rate) };
+}
