@@ -1,0 +1,33 @@
+#!/usr/bin/env node
+/** `fender`, the one command: reads its subcommand and loads the room that does it. */
+import { Command } from 'commander';
+import { agentCommand } from './commands/agent.ts';
+import { bagCommand } from './commands/bag.ts';
+import { centralCommand } from './commands/central.ts';
+import { demoCommand } from './commands/demo.ts';
+import { doctorCommand } from './commands/doctor.ts';
+import { evaluateCommand } from './commands/evaluate.ts';
+import { replayCommand } from './commands/replay.ts';
+import { EXIT, EXIT_HELP } from './exit-codes.ts';
+
+const program = new Command('fender')
+  .description(
+    'Learns what hits a test vehicle: the agent in the vehicle, the central service, and the tools around them.',
+  )
+  .showHelpAfterError('(fender --help shows what can be said)')
+  .addHelpText('after', `${EXIT_HELP}\n\nFENDER_TRACE=1 shows the stack of every error.`)
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? EXIT.ok : EXIT.usage));
+
+for (const command of [
+  demoCommand(),
+  agentCommand(),
+  centralCommand(),
+  doctorCommand(),
+  evaluateCommand(),
+  replayCommand(),
+  bagCommand(),
+]) {
+  program.addCommand(command.copyInheritedSettings(program));
+}
+
+await program.parseAsync();

@@ -1,0 +1,55 @@
+/** How a subcommand runs: an abort signal for Ctrl-C and SIGTERM, and errors as one sentence with an exit status. */
+import { EXIT } from './exit-codes.ts';
+
+/** An error of the command line: a missing file, a value out of range. */
+export class UsageError extends Error {
+  readonly code = 'usage';
+}
+
+/** Runs `work` and ends the process with its status once streams are drained; a second signal ends at once. */
+export function run(work: (signal: AbortSignal) => Promise<number>): Promise<void> {
+  const stop = new AbortController();
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return work(stop.signal)
+    .catch((error: unknown) => {
+      process.stderr.write(`fender: ${explain(error)}\n`);
+      return isUsage(error) ? EXIT.usage : EXIT.failed;
+    })
+    .then((status) => {
+      process.off('SIGINT', onSignal);
+      process.off('SIGTERM', onSignal);
+      process.exitCode = status;
+    });
+}
+
+/** The message of errors that are written for people, the stack of our own mistakes. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const known = 'code' in error && typeof error.code === 'string';
+  if (!known || process.env.FENDER_TRACE) return error.stack ?? error.message;
+  return error.message;
+}
+
+function isUsage(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    /^(usage|config|configuration)/.test(error.code)
+  );
+}
+
+/** A whole number option of commander between `min` and `max`. */
+export function wholeNumber(name: string, min: number, max: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
+    process.stderr.write(`fender: --${name}: expected a whole number from ${min} to ${max}, found '${text}'\n`);
+    process.exit(EXIT.usage);
+  };
+}
