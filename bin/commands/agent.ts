@@ -9,7 +9,7 @@ export function agentCommand(): Command {
   return new Command('agent')
     .summary('run in the vehicle: record, detect, keep, send')
     .description(
-      'Reads the sensors, records them in step, detects impacts, and sends events, clips and telemetry to central.\n' +
+      'Reads the sensors, records them in step, detects impacts, and sends events, clips and telemetry to central. ' +
         'One YAML file configures everything; SIGTERM ends it within 5 s with nothing unflushed.',
     )
     .option('--config <file>', 'the configuration', DEFAULT_CONFIG)

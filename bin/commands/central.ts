@@ -20,7 +20,7 @@ export function centralCommand(): Command {
   return new Command('central')
     .summary('run the central service: broker, ingest, API and dashboard')
     .description(
-      'Takes in what vehicles send over MQTT, stores it once and for all, and shows it on a dashboard and a REST API\n' +
+      'Takes in what vehicles send over MQTT, stores it once and for all, and shows it on a dashboard and a REST API ' +
         '(/api/openapi.json). It listens on this machine only, unless told otherwise.',
     )
     .addOption(new Option('--data <folder>', 'database and files').env('FENDER_DATA').default('var/central'))

@@ -29,7 +29,7 @@ export function demoCommand(): Command {
   return new Command('demo')
     .summary('bring up central and one vehicle with emulated devices')
     .description(
-      'Starts one central service and one vehicle whose devices are emulated, and says where to look.\n' +
+      'Starts one central service and one vehicle whose devices are emulated, and says where to look. ' +
         'Ctrl-C ends both. What is recorded stays in the data folder and is there again at the next start.',
     )
     .option('--port <number>', 'port of the dashboard', wholeNumber('port', 1, 65_535), 8080)

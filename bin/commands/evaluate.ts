@@ -15,8 +15,8 @@ export function evaluateCommand(): Command {
   return new Command('evaluate')
     .summary('score labelled clips with a model: ROC AUC and recall')
     .description(
-      'Scores each clip of a CSV and prints, for group impact against everything else, the ROC AUC and the recall at\n' +
-        'false-positive rates of 0.02, 0.05 and 0.1. The CSV has the columns file, fold, class, group; files are relative\n' +
+      'Scores each clip of a CSV and prints, for group impact against everything else, the ROC AUC and the recall at ' +
+        'false-positive rates of 0.02, 0.05 and 0.1. The CSV has the columns file, fold, class, group; files are relative ' +
         'to it and may be of any format that sox reads.',
     )
     .requiredOption('--model <file>', 'the ONNX model')
