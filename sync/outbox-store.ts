@@ -75,7 +75,9 @@ const sequencesPerStream = 2 ** 40;
 const maxStreams = 4096;
 const maxQuarantinedRows = 1000;
 const evictChunkRows = 256;
+const insertRows = 20;
 const stampBytes = 16;
+const pageBytes = 4096;
 /** The rows of the largest database that is checked page by page at opening; larger ones are trusted until read. */
 const checkedBytes = 16 * 1024 * 1024;
 
@@ -115,6 +117,7 @@ export class OutboxStore {
   readonly #contextIds = new Map<string, number>();
   #streams = new Map<string, StreamState>();
   #commitNumber = 0;
+  #lastContext: { stamp: Stamp; fields: readonly string[]; id: number } | null = null;
   /** The newest drop record while nobody has read it: it may still grow. */
   #openDrop: { sequence: number; stream: string; first: number; last: number; reason: string } | null = null;
 
@@ -163,7 +166,8 @@ export class OutboxStore {
         cure: 'Run the version of fender that wrote this outbox, or move the file away to begin a new one.',
       });
     }
-    if (this.usedBytes() <= checkedBytes) {
+    const bytes = Number(this.#db.pragma('page_count', { simple: true })) * pageBytes;
+    if (bytes <= checkedBytes) {
       const found = this.#db.pragma('quick_check(1)', { simple: true });
       if (found !== 'ok') throw new Database.SqliteError(`quick_check: ${String(found)}`, 'SQLITE_CORRUPT');
     }
@@ -174,6 +178,7 @@ export class OutboxStore {
 
   #load(): void {
     this.#openDrop = null;
+    this.#lastContext = null;
     this.#commitNumber = Number(this.#statements.readCommitNumber.pluck().get());
     const streams = this.#statements.readStreams.all();
     this.#streams = new Map(
@@ -198,6 +203,7 @@ export class OutboxStore {
       this.#statements.forgetContexts.run();
       this.#contexts.clear();
       this.#contextIds.clear();
+      this.#lastContext = null;
     } catch {
       // A full disk refuses this; they stay until the next opening.
     }
@@ -238,19 +244,30 @@ export class OutboxStore {
     return this.#streams.get(name);
   }
 
-  /** Inserts one row and returns its sequence. Call `saveStream` before the transaction ends. */
-  insert(stream: StreamState, row: NewRow): number {
-    const sequence = stream.nextSequence;
+  /** Inserts rows and returns the first one's sequence. Call `saveStream` before the transaction ends. */
+  insert(stream: StreamState, rows: readonly NewRow[]): number {
+    const first = stream.nextSequence;
+    // One statement for several rows: half of the time of a single insert is the way into SQLite and back.
+    const whole = rows.length - (rows.length % insertRows);
+    for (let index = 0; index < whole; index += insertRows) {
+      this.#statements.insertMany.run(
+        rows.slice(index, index + insertRows).flatMap((row) => this.#toColumns(stream, row)),
+      );
+    }
+    for (const row of rows.slice(whole)) this.#statements.insertRow.run(this.#toColumns(stream, row));
+    return first;
+  }
+
+  #toColumns(stream: StreamState, row: NewRow): [number, number, number, Buffer] {
     const body = Buffer.allocUnsafe(stampBytes + row.body.byteLength);
     body.writeBigInt64LE(row.stamp.capturedAtNs, 0);
     body.writeBigInt64LE(row.stamp.monotonicNs, 8);
     body.set(row.body, stampBytes);
-    const context = this.#contextId(row.stamp, row.fields);
-    this.#statements.insertRow.run(keyOf(stream, sequence), context, this.#commitNumber + 1, body);
+    const key = keyOf(stream, stream.nextSequence);
     stream.nextSequence += 1;
     stream.rows += 1;
     stream.bytes += body.byteLength;
-    return sequence;
+    return [key, this.#contextId(row.stamp, row.fields), this.#commitNumber + 1, body];
   }
 
   /** Uses up `count` sequences for records that were given up before they could be stored, and declares it. */
@@ -280,7 +297,7 @@ export class OutboxStore {
       open.last = range.last;
       return;
     }
-    const sequence = this.insert(drops, { stamp, fields: [], body });
+    const sequence = this.insert(drops, [{ stamp, fields: [], body }]);
     this.saveStream(drops);
     this.#openDrop = { sequence, stream, first: range.first, last: range.last, reason };
   }
@@ -440,9 +457,8 @@ export class OutboxStore {
 
   /** Bytes of the database in use: pages that are not free. The write-ahead log (about 4 MiB) comes on top. */
   usedBytes(): number {
-    const pages = this.#db.pragma('page_count', { simple: true }) as number;
-    const free = this.#db.pragma('freelist_count', { simple: true }) as number;
-    return (pages - free) * (this.#db.pragma('page_size', { simple: true }) as number);
+    const size = this.#statements.measureFile.get();
+    return size === undefined ? 0 : (size.pages - size.free) * size.page_size;
   }
 
   /** Moves the write-ahead log into the file and gives its room back to the disk; does nothing where that fails. */
@@ -459,6 +475,22 @@ export class OutboxStore {
   }
 
   #contextId(stamp: Stamp, fields: readonly string[]): number {
+    const last = this.#lastContext;
+    if (
+      last !== null &&
+      last.stamp.bootId === stamp.bootId &&
+      last.stamp.synchronised === stamp.synchronised &&
+      last.stamp.estimatedErrorNs === stamp.estimatedErrorNs &&
+      sameNames(last.fields, fields)
+    ) {
+      return last.id;
+    }
+    const id = this.#findContextId(stamp, fields);
+    this.#lastContext = { stamp, fields, id };
+    return id;
+  }
+
+  #findContextId(stamp: Stamp, fields: readonly string[]): number {
     const error = String(errorClassNs(stamp.estimatedErrorNs));
     const names = fields.join(' ');
     const key = contextKey(stamp.bootId, stamp.synchronised, error, names);
@@ -514,6 +546,10 @@ function keyOf(stream: StreamState, sequence: number): number {
   return stream.id * sequencesPerStream + sequence;
 }
 
+function sameNames(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every((name, index) => name === b[index]);
+}
+
 function contextKey(bootId: string, synchronised: boolean, error: string, fields: string): string {
   return `${bootId} ${synchronised} ${error} ${fields}`;
 }
@@ -541,6 +577,10 @@ function toBlob(row: BlobRow): StoredBlob {
 function prepare(db: Database.Database) {
   const blobColumns = 'sha256, path, bytes, media_type, priority, acked_bytes';
   return {
+    measureFile: db.prepare<[], { pages: number; free: number; page_size: number }>(
+      `SELECT page_count AS pages, freelist_count AS free, page_size
+       FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
+    ),
     begin: db.prepare('BEGIN IMMEDIATE'),
     commit: db.prepare('COMMIT'),
     readCommitNumber: db.prepare("SELECT value FROM meta WHERE key = 'commit_number'"),
@@ -569,6 +609,7 @@ function prepare(db: Database.Database) {
     >('SELECT * FROM context'),
     insertContext: db.prepare('INSERT INTO context (boot_id, synchronised, error_ns, fields) VALUES (?, ?, ?, ?)'),
     forgetContexts: db.prepare('DELETE FROM context'),
+    insertMany: db.prepare(`INSERT INTO record VALUES ${Array(insertRows).fill('(?, ?, ?, ?)').join(', ')}`),
     insertRow: db.prepare('INSERT INTO record VALUES (?, ?, ?, ?)'),
     readRows: db.prepare<[number, number, number], RawRow>(
       'SELECT key, context, body FROM record WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?',

@@ -389,12 +389,12 @@ export class Outbox {
         run(store);
         settle.push(done);
       }
-      this.#pending.write(store, clock.now(), settle);
+      this.#pending.write(store, clock.now());
       while (store.usedBytes() > maxBytes && store.evict('size-limit', clock.now()) > 0);
       if (work.length > 0) this.#boundBlobs(store, settle);
     });
     this.#work = [];
-    this.#pending.clear();
+    this.#pending.settle();
     for (const done of settle) done();
   }
 

@@ -10,6 +10,8 @@ import { type NewRow, type OutboxStore, type Priority, priorities, type StreamKi
 interface PendingRow {
   readonly row: NewRow;
   readonly arrival: number;
+  /** Given by `write`. */
+  sequence: number;
   readonly resolve: (appended: Appended) => void;
   readonly reject: (error: Error) => void;
 }
@@ -61,7 +63,7 @@ export class PendingRows {
         stream = { kind, priority, items: [] };
         this.#streams.set(name, stream);
       }
-      stream.items.push({ row, arrival: this.#arrivals, resolve, reject });
+      stream.items.push({ row, arrival: this.#arrivals, sequence: 0, resolve, reject });
       this.#arrivals += 1;
       this.#rows += 1;
       this.#bytes += costOf(row);
@@ -72,24 +74,42 @@ export class PendingRows {
     return promise;
   }
 
-  /** Writes everything within the caller's transaction; `settle` gets what to call once that is durable. */
-  write(store: OutboxStore, now: Stamp, settle: (() => void)[]): void {
+  /** Writes everything within the caller's transaction; `settle` or `rejectAll` follows, or another try. */
+  write(store: OutboxStore, now: Stamp): void {
     for (const [name, pending] of this.#streams) {
       const stream = store.stream(name, pending.kind, pending.priority);
+      let run: PendingRow[] = [];
+      const insertRun = (): void => {
+        const first = store.insert(
+          stream,
+          run.map((item) => item.row),
+        );
+        for (const [index, item] of run.entries()) item.sequence = first + index;
+        run = [];
+      };
       for (const item of pending.items) {
-        if ('count' in item) {
-          store.skip(stream, item.count, reason, now);
+        if (!('count' in item)) {
+          run.push(item);
           continue;
         }
-        const sequence = store.insert(stream, item.row);
-        settle.push(() => item.resolve({ sequence, stored: true }));
+        insertRun();
+        store.skip(stream, item.count, reason, now);
       }
+      insertRun();
       store.saveStream(stream);
     }
   }
 
-  /** Forgets everything, after `write` became durable. */
-  clear(): void {
+  /** Resolves and forgets everything, after `write` became durable. */
+  settle(): void {
+    const streams = this.#streams;
+    this.#forget();
+    for (const { items } of streams.values()) {
+      for (const item of items) if (!('count' in item)) item.resolve({ sequence: item.sequence, stored: true });
+    }
+  }
+
+  #forget(): void {
     this.#streams = new Map();
     this.#rows = 0;
     this.#bytes = 0;
@@ -99,7 +119,7 @@ export class PendingRows {
     for (const { items } of this.#streams.values()) {
       for (const item of items) if (!('count' in item)) item.reject(error);
     }
-    this.clear();
+    this.#forget();
   }
 
   /** Gives up the oldest rows of the lowest classes, an eighth beyond what the bound asks; returns how many. */

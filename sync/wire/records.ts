@@ -44,15 +44,34 @@ export const maxRecordBytes = 256 * 1024;
 /** Serialises a body. Throws `limit-exceeded` over 256 KiB, `bad-message` when a value does not fit its field. */
 export function encodeRecordBody(body: RecordBody): Uint8Array {
   let bytes: Uint8Array;
+  if (body.case === 'opaque') return encodeOpaque(body.value);
   try {
     bytes = toBinary(RecordSchema, create(RecordSchema, { body }));
   } catch (cause) {
     throw new SyncError('bad-message', `record body ${String(body.case)}: a value does not fit its field`, { cause });
   }
-  if (bytes.byteLength <= maxRecordBytes) return bytes;
+  checkBodySize(bytes.byteLength, String(body.case));
+  return bytes;
+}
+
+/** Opaque bytes need no message object: tag, length, bytes. */
+function encodeOpaque(value: Uint8Array): Uint8Array {
+  checkBodySize(value.byteLength + 4, 'opaque');
+  const bytes = Buffer.allocUnsafe(value.byteLength + 4);
+  let offset = 0;
+  bytes[offset++] = (15 << 3) | WireType.LengthDelimited;
+  let length = value.byteLength;
+  for (; length > 127; length >>>= 7) bytes[offset++] = (length & 127) | 128;
+  bytes[offset++] = length;
+  bytes.set(value, offset);
+  return bytes.subarray(0, offset + value.byteLength);
+}
+
+function checkBodySize(bytes: number, kind: string): void {
+  if (bytes <= maxRecordBytes) return;
   throw new SyncError(
     'limit-exceeded',
-    `record body ${String(body.case)}: expected at most ${maxRecordBytes} bytes, found ${bytes.byteLength}`,
+    `record body ${kind}: expected at most ${maxRecordBytes} bytes, found ${bytes}`,
   );
 }
 
