@@ -1,0 +1,50 @@
+/** Small marks of state: online, diagnostic level, impact label, score. Each says in words what its colour says. */
+import type { CSSProperties } from 'react';
+import type { DiagnosticLevel } from '../api/types.ts';
+import { formatScore, labelTitle } from '../format/format-value.ts';
+
+export function OnlineBadge({ online }: { readonly online: boolean }) {
+  return <span className={`badge ${online ? 'badge-ok' : 'badge-off'}`}>{online ? 'Online' : 'Offline'}</span>;
+}
+
+const levelWords: Readonly<Record<DiagnosticLevel, string>> = {
+  ok: 'OK',
+  warn: 'Warning',
+  error: 'Error',
+  stale: 'Stale',
+};
+
+export function LevelBadge({ level }: { readonly level: DiagnosticLevel }) {
+  return <span className={`badge badge-${level}`}>{levelWords[level]}</span>;
+}
+
+/** All levels at a glance: `5 OK`, `1 warning`; levels without a source are left out. */
+export function LevelCounts({ counts }: { readonly counts: Readonly<Record<DiagnosticLevel, number>> }) {
+  const levels = (['error', 'warn', 'stale', 'ok'] as const).filter((level) => counts[level] > 0);
+  if (levels.length === 0) return <span className="faint">no sensors reported</span>;
+  return (
+    <span className="cluster">
+      {levels.map((level) => (
+        <span key={level} className={`badge badge-${level}`}>
+          {counts[level]} {level === 'ok' ? 'OK' : levelWords[level].toLowerCase()}
+        </span>
+      ))}
+    </span>
+  );
+}
+
+export function LabelChip({ label }: { readonly label: string }) {
+  const known = label === 'glass_break' || label === 'body_impact' ? label : 'other';
+  return <span className={`chip chip-${known}`}>{labelTitle(label)}</span>;
+}
+
+/** A score from 0 to 1 as a number with a bar behind it. */
+export function ScoreBar({ score }: { readonly score: number }) {
+  const style = { '--share': String(Math.max(0, Math.min(1, score))) } as CSSProperties;
+  return (
+    <span className="score" style={style}>
+      <span className="score-track" aria-hidden="true" />
+      <span className="score-value">{formatScore(score)}</span>
+    </span>
+  );
+}

@@ -1,0 +1,34 @@
+/** A short list of impacts, newest first, each a way to its page; ones that have just arrived are marked. */
+import { Link } from 'wouter';
+import { useLiveImpacts } from '../api/live-context.tsx';
+import type { ImpactEvent } from '../api/types.ts';
+import { formatScore } from '../format/format-value.ts';
+import { LabelChip } from './badges.tsx';
+import { Ago } from './moment.tsx';
+import { Empty } from './states.tsx';
+
+interface EventListProps {
+  readonly events: readonly ImpactEvent[];
+  readonly showVehicle?: boolean;
+}
+
+export function EventList({ events, showVehicle = false }: EventListProps) {
+  const live = useLiveImpacts();
+  if (events.length === 0) return <Empty title="No impacts yet">They appear here the moment they are heard.</Empty>;
+  return (
+    <ol className="event-list">
+      {events.map((event) => (
+        <li key={event.id} className={live.some(({ id }) => id === event.id) ? 'fresh' : undefined}>
+          <Link href={`/events/${encodeURIComponent(event.id)}`} className="event-link">
+            <LabelChip label={event.label} />
+            <span className="number">{formatScore(event.score)}</span>
+            {showVehicle && <span className="event-vehicle">{event.vehicle}</span>}
+            <span className="event-ago">
+              <Ago at={event.captured_at} ns={event.captured_at_ns} />
+            </span>
+          </Link>
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,167 @@
+/** One impact: what was heard and how surely, its sound on any microphone, and all sensors around the moment. */
+import { useQuery } from '@tanstack/react-query';
+import type { CSSProperties } from 'react';
+import { Link } from 'wouter';
+import { ApiError } from '../api/api-error.ts';
+import { clipRecordingUrl, clipSoundUrl, eventQuery } from '../api/queries.ts';
+import type { ImpactEvent } from '../api/types.ts';
+import { LabelChip } from '../components/badges.tsx';
+import { clipShare } from '../components/clip-state.tsx';
+import { Icon } from '../components/icon.tsx';
+import { Ago, Moment } from '../components/moment.tsx';
+import { PageTitle } from '../components/page-title.tsx';
+import { Empty, QueryView } from '../components/states.tsx';
+import { formatUtc } from '../format/format-time.ts';
+import { formatBytes, formatScore, formatSeconds, labelTitle } from '../format/format-value.ts';
+import { ClipTimeline } from '../player/clip-timeline.tsx';
+
+export function EventPage({ id }: { readonly id: string }) {
+  const event = useQuery(eventQuery(id));
+  if (event.error instanceof ApiError && event.error.status === 404) {
+    return (
+      <>
+        <PageTitle title="No such event" />
+        <Empty title="There is no event with this id">
+          <p>
+            <code>{id}</code>
+          </p>
+          <Link href="/events">See all events</Link>
+        </Empty>
+      </>
+    );
+  }
+  return (
+    <>
+      <p className="crumbs">
+        <Link href="/events">Events</Link>
+      </p>
+      <div className="title-row">
+        <PageTitle title={event.data ? labelTitle(event.data.label) : 'Event'} />
+        {event.data && (
+          <p className="title-side">
+            <Link href={`/vehicles/${encodeURIComponent(event.data.vehicle)}`}>{event.data.vehicle}</Link>
+            {', '}
+            <Ago at={event.data.captured_at} ns={event.data.captured_at_ns} />
+          </p>
+        )}
+      </div>
+      <QueryView query={event} what="this event" rows={8}>
+        {(data) => <EventBody event={data} />}
+      </QueryView>
+    </>
+  );
+}
+
+function EventBody({ event }: { readonly event: ImpactEvent }) {
+  const ready = event.clip?.state === 'ready';
+  const delayS = (Date.parse(event.received_at) - Date.parse(event.captured_at)) / 1000;
+  return (
+    <>
+      <div className="event-columns">
+        <section className="panel" aria-labelledby="verdict">
+          <h2 id="verdict" className="panel-title">
+            What the model heard
+          </h2>
+          <Scores event={event} />
+        </section>
+        <section className="panel" aria-labelledby="facts">
+          <h2 id="facts" className="panel-title">
+            Facts
+          </h2>
+          <dl className="fact-list">
+            <div>
+              <dt>Time</dt>
+              <dd>
+                <Moment at={event.captured_at} ns={event.captured_at_ns} milliseconds />
+                <br />
+                <small className="faint number">{formatUtc(new Date(event.captured_at), event.captured_at_ns)}</small>
+              </dd>
+            </div>
+            <div>
+              <dt>Duration</dt>
+              <dd>{formatSeconds(event.duration_s)}</dd>
+            </div>
+            <div>
+              <dt>Reached the service</dt>
+              <dd>{formatSeconds(delayS)} after it began</dd>
+            </div>
+            <div>
+              <dt>Model</dt>
+              <dd>{event.model ? `${event.model.name} ${event.model.version}` : '–'}</dd>
+            </div>
+            <div>
+              <dt>Event id</dt>
+              <dd>
+                <code>{event.id}</code>
+              </dd>
+            </div>
+          </dl>
+        </section>
+      </div>
+      <section className="panel" aria-labelledby="sound">
+        <div className="panel-head">
+          <h2 id="sound">Sound and sensors</h2>
+          {ready && (
+            <p className="cluster">
+              <a className="button" href={clipSoundUrl(event.id)} download={`${event.id}.wav`}>
+                <Icon name="download" />
+                WAV, 8 channels
+              </a>
+              <a className="button" href={clipRecordingUrl(event.id)} download={`${event.id}.mcap`}>
+                <Icon name="download" />
+                MCAP, {formatBytes(event.clip?.bytes)}
+              </a>
+            </p>
+          )}
+        </div>
+        {ready ? <ClipTimeline event={event} /> : <ClipPending event={event} />}
+      </section>
+    </>
+  );
+}
+
+/** All labels' scores, highest first. */
+function Scores({ event }: { readonly event: ImpactEvent }) {
+  const scores = Object.entries(event.scores).toSorted(([, one], [, other]) => other - one);
+  return (
+    <>
+      <p className="verdict">
+        <LabelChip label={event.label} />
+        <span className="verdict-score">{formatScore(event.score)}</span>
+        <span className="faint">score of 1</span>
+      </p>
+      <dl className="scores">
+        {scores.map(([label, score]) => (
+          <div key={label}>
+            <dt>{labelTitle(label)}</dt>
+            <dd>
+              <span className="scores-track" aria-hidden="true">
+                <span
+                  className={label === event.label ? 'scores-bar' : 'scores-bar scores-bar-other'}
+                  style={{ '--share': score } as CSSProperties}
+                />
+              </span>
+              <span className="number">{formatScore(score)}</span>
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </>
+  );
+}
+
+function ClipPending({ event }: { readonly event: ImpactEvent }) {
+  const { clip } = event;
+  const share = clip === null ? null : clipShare(clip);
+  return (
+    <div className="clip-pending" role="status">
+      <p className="empty-title">{clip?.state === 'uploading' ? 'The clip is on its way' : 'Waiting for the clip'}</p>
+      <p className="empty-text">
+        {clip?.state === 'uploading'
+          ? `${formatBytes(clip.received_bytes)} of ${formatBytes(clip.bytes)} have arrived. The player opens by itself.`
+          : 'The vehicle cuts it when the moments after the impact are recorded, and sends it when it can. The player opens by itself.'}
+      </p>
+      <progress aria-label="Clip received" {...(share === null ? {} : { value: share, max: 1 })} />
+    </div>
+  );
+}

@@ -1,0 +1,86 @@
+/** The filters above the table of events. */
+import { useQuery } from '@tanstack/react-query';
+import { vehiclesQuery } from '../../api/queries.ts';
+import { fromLocalField, toLocalField } from '../../format/format-time.ts';
+import { labelTitle } from '../../format/format-value.ts';
+import { type EventSearch, isFiltered } from './event-search.ts';
+
+interface EventFiltersProps {
+  readonly search: EventSearch;
+  /** Called with what changes; the page starts again at the first one. */
+  readonly onChange: (change: Partial<EventSearch>) => void;
+  readonly onReset: () => void;
+}
+
+const labels = ['body_impact', 'glass_break'];
+
+function localField(at: string): string {
+  return at === '' ? '' : toLocalField(new Date(at));
+}
+
+export function EventFilters({ search, onChange, onReset }: EventFiltersProps) {
+  const vehicles = useQuery(vehiclesQuery());
+  const known = vehicles.data?.vehicles.map(({ id }) => id) ?? [];
+  const vehicleChoices = search.vehicle && !known.includes(search.vehicle) ? [search.vehicle, ...known] : known;
+  const labelChoices = search.label && !labels.includes(search.label) ? [...labels, search.label] : labels;
+  return (
+    <search className="filters" aria-label="Filter events">
+      <label className="field">
+        <span>Vehicle</span>
+        <select value={search.vehicle} onChange={(change) => onChange({ vehicle: change.target.value })}>
+          <option value="">All vehicles</option>
+          {vehicleChoices.map((id) => (
+            <option key={id} value={id}>
+              {id}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="field">
+        <span>Label</span>
+        <select value={search.label} onChange={(change) => onChange({ label: change.target.value })}>
+          <option value="">All labels</option>
+          {labelChoices.map((label) => (
+            <option key={label} value={label}>
+              {labelTitle(label)}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="field">
+        <span>
+          Score at least <output className="number">{search.minScore.toFixed(2)}</output>
+        </span>
+        <input
+          type="range"
+          min={0}
+          max={1}
+          step={0.05}
+          value={search.minScore}
+          onChange={(change) => onChange({ minScore: Number(change.target.value) })}
+        />
+      </label>
+      <label className="field">
+        <span>From</span>
+        <input
+          type="datetime-local"
+          step={1}
+          value={localField(search.from)}
+          onChange={(change) => onChange({ from: fromLocalField(change.target.value) ?? '' })}
+        />
+      </label>
+      <label className="field">
+        <span>To</span>
+        <input
+          type="datetime-local"
+          step={1}
+          value={localField(search.to)}
+          onChange={(change) => onChange({ to: fromLocalField(change.target.value) ?? '' })}
+        />
+      </label>
+      <button type="button" className="button" disabled={!isFiltered(search)} onClick={onReset}>
+        Clear filters
+      </button>
+    </search>
+  );
+}

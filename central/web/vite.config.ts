@@ -1,0 +1,23 @@
+/**
+ * How the dashboard is built: one static folder, `central/web/dist`, that the central service serves. In development
+ * (`npx vite central/web`) the API of a running central service is proxied.
+ */
+import { fileURLToPath } from 'node:url';
+import react from '@vitejs/plugin-react';
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  root: fileURLToPath(new URL('.', import.meta.url)),
+  plugins: [react()],
+  build: {
+    outDir: 'dist',
+    emptyOutDir: true,
+    target: 'es2022',
+    // The chart library is one lazily loaded chunk of about 550 kB before compression.
+    chunkSizeWarningLimit: 700,
+  },
+  server: {
+    host: '127.0.0.1',
+    proxy: { '/api': 'http://127.0.0.1:8080' },
+  },
+});
