@@ -157,6 +157,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions): Promi
       options.tls === null ? null : await open(await tlsServer(options.tls, serve, options), options.tls.port);
     return {
       publish(topic, payload) {
+        if (broker.closed) return;
         const packet = {
           cmd: 'publish',
           topic,

@@ -1,0 +1,242 @@
+/** Joins the parts of central into one running service, and takes them apart again in order. */
+import { randomUUID } from 'node:crypto';
+import { mkdir, open, rename } from 'node:fs/promises';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ApiParts } from './api/parts.ts';
+import type { Health } from './api/schemas.ts';
+import { createApi } from './api/server.ts';
+import type { Broker, TlsFiles } from './broker.ts';
+import { ClipLibrary } from './clips/clip-library.ts';
+import { startEmbeddedBroker } from './embedded-broker.ts';
+import { CentralError, messageOf } from './error.ts';
+import { BlobReceiver, type BlobReport, defaultBlobLimits } from './ingest/blob-receiver.ts';
+import { Ingest } from './ingest/ingest.ts';
+import { LiveHub } from './live.ts';
+import type { Log } from './log.ts';
+import { createMetrics } from './metrics.ts';
+import { startOutsideBroker } from './outside-broker.ts';
+import { BlobFolder } from './storage/blob-folder.ts';
+import { SqliteBlobIndex } from './storage/blob-index.ts';
+import { type OpenDatabase, openDatabase } from './storage/database.ts';
+import { eventsOfBlob, readEvent } from './storage/event-queries.ts';
+import { countOnline } from './storage/fleet-queries.ts';
+import { type Notice, SqliteIngestStore } from './storage/ingest-store.ts';
+import { atOfNs } from './storage/times.ts';
+
+/** How central runs. Ports: 0 takes any free one. */
+export interface CentralOptions {
+  /** Where the database and the files are; made when missing. */
+  readonly dataDir: string;
+  /** Default 127.0.0.1. */
+  readonly httpHost?: string;
+  /** Default 8080. */
+  readonly httpPort?: number;
+  /** Embedded broker. Default 127.0.0.1. */
+  readonly mqttHost?: string;
+  /** Embedded broker, plain TCP. Default 1883; null: none. */
+  readonly mqttPort?: number | null;
+  /** Embedded broker over TLS with client certificates; the common name is the vehicle. */
+  readonly mqttTls?: TlsFiles & { readonly port: number };
+  /** An outside broker instead of the embedded one: mqtt:// or mqtts://. */
+  readonly mqttUrl?: string;
+  /** Certificates for the outside broker. */
+  readonly mqttUrlTls?: TlsFiles;
+  /** Folder of the built dashboard; default: the one of this checkout. */
+  readonly webFolder?: string;
+}
+
+/** A running central. */
+export interface CentralService {
+  readonly httpHost: string;
+  readonly httpPort: number;
+  /** Of the embedded broker; null when there is none. */
+  readonly mqttPort: number | null;
+  readonly mqttTlsPort: number | null;
+  /** For people: `mqtt://127.0.0.1:1883`. */
+  readonly mqttAddress: string;
+  /** Stops taking, commits what was taken, closes everything. */
+  close(): Promise<void>;
+}
+
+const maxPacketBytes = 2 * 1024 * 1024;
+const maxConnections = 10_000;
+
+/** A live message for each notice. */
+async function tell(live: LiveHub, database: OpenDatabase, notices: readonly Notice[]): Promise<void> {
+  if (live.listeners === 0) return;
+  for (const notice of notices) {
+    const { vehicle } = notice;
+    if (notice.kind === 'sample') {
+      const { stream, row } = notice;
+      const values = Object.fromEntries(
+        Object.entries(row.values).map(([name, value]) => [name, Number.isFinite(value) ? value : null]),
+      );
+      const captured_at = atOfNs(row.stamp.capturedAtNs);
+      live.publish({ event: 'sample', vehicle, data: { vehicle, stream, captured_at, values } });
+    } else if (notice.kind === 'impact') {
+      const data = await readEvent(database.reader, notice.eventId);
+      if (data !== null) live.publish({ event: 'impact', vehicle, data });
+    } else if (notice.kind === 'clip') live.publish({ event: 'clip', vehicle, data: { event_id: notice.eventId } });
+    else live.publish({ event: 'vehicle', vehicle, data: { id: vehicle, online: notice.online } });
+  }
+}
+
+async function tellBlob(
+  live: LiveHub,
+  database: OpenDatabase,
+  { vehicle, sha256, complete }: BlobReport,
+): Promise<void> {
+  if (!complete || live.listeners === 0) return;
+  for (const event_id of await eventsOfBlob(database.reader, vehicle, sha256)) {
+    live.publish({ event: 'clip', vehicle, data: { event_id } });
+  }
+}
+
+/** Proves that the folder takes a write. */
+async function probeFolder(folder: string): Promise<void> {
+  const path = join(folder, 'health.probe');
+  const handle = await open(`${path}.new`, 'w');
+  try {
+    await handle.write(new Date().toISOString());
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
+  await rename(`${path}.new`, path);
+}
+
+async function check(probe: () => Promise<string>): Promise<{ ok: boolean; message: string }> {
+  try {
+    return { ok: true, message: await probe() };
+  } catch (error) {
+    return { ok: false, message: messageOf(error) };
+  }
+}
+
+async function readHealth(folder: string, database: OpenDatabase, ingest: Ingest, broker: Broker): Promise<Health> {
+  const { up, message } = broker.status();
+  const checks = {
+    storage: await check(async () => {
+      await probeFolder(folder);
+      return 'writable';
+    }),
+    database: await check(async () => `${await countOnline(database.reader)} vehicles online`),
+    ingest: { ok: ingest.failure === null, message: ingest.failure ?? 'committing' },
+    broker: { ok: up, message },
+  };
+  return { status: Object.values(checks).every(({ ok }) => ok) ? 'ok' : 'failing', checks };
+}
+
+function checkOptions(options: CentralOptions): void {
+  if (options.mqttUrl !== undefined && options.mqttTls !== undefined) {
+    throw new CentralError('options', 'mqttUrl and mqttTls: expected an outside or the embedded broker, found both');
+  }
+  if (options.mqttPort === null && options.mqttTls === undefined && options.mqttUrl === undefined) {
+    throw new CentralError('options', 'mqttPort: expected a port, TLS or an outside broker, found none of them');
+  }
+}
+
+async function startBroker(options: CentralOptions, ingest: Ingest, log: Log): Promise<Broker> {
+  const receive = (topic: string, payload: Uint8Array) => ingest.receive(topic, payload);
+  if (options.mqttUrl !== undefined) {
+    return await startOutsideBroker({
+      url: options.mqttUrl,
+      clientId: `fender-central-${randomUUID()}`,
+      tls: options.mqttUrlTls ?? null,
+      receive,
+      lost: (reason) => log.warn('broker lost', { reason }),
+      connected: () => log.info('broker connected'),
+    });
+  }
+  return await startEmbeddedBroker({
+    host: options.mqttHost ?? '127.0.0.1',
+    port: options.mqttPort === undefined ? 1883 : options.mqttPort,
+    tls: options.mqttTls ?? null,
+    receive,
+    refused: (client, reason, found) => ingest.refused(client, reason, found),
+    maxPacketBytes,
+    maxConnections,
+  });
+}
+
+/**
+ * Starts central: when the promise resolves, MQTT and HTTP answer. Throws CentralError `data-dir-in-use`, `listen`,
+ * `migration` or `options`; nothing is left running then.
+ */
+export async function startCentral(options: CentralOptions, log: Log): Promise<CentralService> {
+  checkOptions(options);
+  const { dataDir } = options;
+  await mkdir(dataDir, { recursive: true });
+  const database = await openDatabase(dataDir);
+  const closers: (() => Promise<void>)[] = [() => database.close()];
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) {
+      await closer().catch((error: unknown) => log.error('closing failed', { found: messageOf(error) }));
+    }
+  };
+  try {
+    const folder = new BlobFolder(dataDir);
+    const live = new LiveHub();
+    const metrics = createMetrics();
+    const store = new SqliteIngestStore(database.writer);
+    let send: (topic: string, payload: Uint8Array) => void = () => {};
+    const failed = (error: unknown) => log.error('live view failed', { found: messageOf(error) });
+    const blobs = new BlobReceiver(
+      {
+        index: new SqliteBlobIndex(database.writer),
+        folder,
+        report: (report) => {
+          ingest.reportBlob(report);
+          tellBlob(live, database, report).catch(failed);
+        },
+        refused: (vehicle, reason, found) => ingest.refused(vehicle, reason, found),
+        failed: (error, vehicle, sha256) => log.error('file not written', { vehicle, sha256, found: messageOf(error) }),
+      },
+      defaultBlobLimits,
+    );
+    const ingest = new Ingest({
+      store,
+      blobs,
+      publish: (topic, payload) => send(topic, payload),
+      notice: (notices) => {
+        tell(live, database, notices).catch(failed);
+      },
+      log,
+      metrics,
+      nowMs: Date.now,
+    });
+    if (options.mqttUrl === undefined) await store.markAllOffline();
+    const broker = await startBroker(options, ingest, log);
+    send = (topic, payload) => broker.publish(topic, payload);
+    closers.push(
+      () => broker.close(),
+      () => ingest.close(), // before the broker goes: what was taken is committed and acknowledged
+    );
+    const parts: ApiParts = {
+      reader: database.reader,
+      clips: new ClipLibrary(folder),
+      live,
+      metrics,
+      log,
+      nowMs: Date.now,
+      health: () => readHealth(dataDir, database, ingest, broker),
+      webFolder: options.webFolder ?? fileURLToPath(new URL('./web/dist', import.meta.url)),
+    };
+    const api = await createApi(parts);
+    closers.push(() => api.close());
+    const httpHost = options.httpHost ?? '127.0.0.1';
+    const wanted = options.httpPort ?? 8080;
+    await api.listen({ host: httpHost, port: wanted }).catch((cause: unknown) => {
+      const message = `HTTP: expected to listen on ${httpHost}:${wanted}, ${messageOf(cause)}`;
+      throw new CentralError('listen', message, { cause });
+    });
+    const httpPort = (api.server.address() as AddressInfo).port;
+    const { port: mqttPort, tlsPort: mqttTlsPort, address: mqttAddress } = broker;
+    return { httpHost, httpPort, mqttPort, mqttTlsPort, mqttAddress, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+}
