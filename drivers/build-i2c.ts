@@ -30,6 +30,8 @@ function build(): number {
   const built = spawnSync(process.execPath, [gyp, 'rebuild', `--nodedir=${nodePackage}`], {
     cwd: packageFolder,
     stdio: 'inherit',
+    // npm hands its own settings down, and node-gyp believes them more than its arguments.
+    env: { ...process.env, npm_config_nodedir: nodePackage },
   });
   if (built.status !== 0) {
     console.error('i2c-bus: building failed; it needs `sudo apt install build-essential python3`');
