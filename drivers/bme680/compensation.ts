@@ -82,12 +82,12 @@ export function gasResistanceOhm(adc: number, range: number, variant: GasVariant
 }
 
 /** The hottest heater target the data sheet allows, °C. */
-export const HEATER_MAX_C = 400;
+const HEATER_MAX_C = 400;
 
 /**
  * The heater resistance code for a target temperature (data sheet 3.3.5).
  *
- * @param targetC heater target in °C, capped at `HEATER_MAX_C`
+ * @param targetC heater target in °C, capped at 400
  * @param ambientC ambient temperature in °C; the chip's own last reading serves
  * @returns register code, 0 to 255 (limited, where the reference would wrap around)
  */

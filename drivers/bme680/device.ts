@@ -9,7 +9,7 @@ import { Bme680Chip } from './chip.ts';
 import { DEFAULT_SETTINGS, type MeasurementSettings, measurementMs } from './control.ts';
 import { remedyOf } from './cures.ts';
 import { PatientBus, type Pause } from './patient-bus.ts';
-import { ADDRESS_LOW, CHIP_ID, Register } from './registers.ts';
+import { ADDRESS_HIGH, ADDRESS_LOW, CHIP_ID, Register } from './registers.ts';
 
 export interface Bme680Options {
   /** 7-bit address, 0x76 or 0x77; 0x76 when omitted. */
@@ -104,7 +104,7 @@ export class Bme680Device implements Device {
       this.counts.starts += 1;
     } catch (error) {
       const silent = error instanceof DriverError && error.code === 'no-answer';
-      const other = this.address ^ 1;
+      const other = this.address === ADDRESS_LOW ? ADDRESS_HIGH : ADDRESS_LOW;
       if (silent && (await bus.answers(other, Register.chipId, CHIP_ID))) {
         const message = `address: expected a BME680 at ${hexAddress(this.address)}, found one at ${hexAddress(other)}`;
         throw new DriverError('wrong-address', message, { cause: error });

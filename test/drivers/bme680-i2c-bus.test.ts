@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Bme680Emulator } from '../../drivers/bme680/emulator.ts';
 import { translateI2cError } from '../../drivers/i2c-bus.ts';
@@ -23,7 +24,17 @@ const missing = prepare();
 function prepare(): string | null {
   if (process.platform !== 'linux') return 'Linux';
   const source = join(import.meta.dirname, 'bme680-i2c-preload.c');
-  const compiled = spawnSync('gcc', ['-shared', '-fPIC', '-O1', '-Wall', '-Werror', '-o', shim, source, '-ldl']);
+  const compiled = spawnSync(process.env.CC ?? 'gcc', [
+    '-shared',
+    '-fPIC',
+    '-O1',
+    '-Wall',
+    '-Werror',
+    '-o',
+    shim,
+    source,
+    '-ldl',
+  ]);
   if (compiled.error) return 'gcc';
   if (compiled.status !== 0) throw new Error(`gcc: ${compiled.stderr.toString()}`);
   const builder = join(import.meta.dirname, '..', '..', 'drivers', 'build-i2c.ts');
@@ -159,7 +170,7 @@ class Child {
   private readonly exited: Promise<void>;
 
   constructor(socketPath: string, ...args: string[]) {
-    const script = join(import.meta.dirname, 'bme680-i2c-child.ts');
+    const script = fileURLToPath(import.meta.resolve('./bme680-i2c-child.ts'));
     this.process = spawn(process.execPath, [script, ...args], {
       env: { ...process.env, LD_PRELOAD: shim, FENDER_I2C_SOCKET: socketPath },
     });
