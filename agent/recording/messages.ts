@@ -197,3 +197,19 @@ export function encodeTimeReference(stamp: Stamp): Uint8Array {
     source: text(`boot_id=${stamp.bootId} synchronised=${stamp.synchronised} error_ns=${errorNs}`),
   });
 }
+
+/**
+ * How long a message's content lasts, in nanoseconds: the sound in a RawAudio, 0 for what is measured at one moment.
+ * Damaged sound counts as 0.
+ */
+export function durationNs(type: string, data: Uint8Array): bigint {
+  if (type !== 'foxglove_msgs/msg/RawAudio' || data.byteLength < 36) return 0n;
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  const pcmBytes = view.getUint32(12, true);
+  const formatOffset = (16 + pcmBytes + 3) & ~3;
+  if (formatOffset + 20 > data.byteLength) return 0n;
+  const frameBytes = 2 * view.getUint32(formatOffset + 16, true);
+  const sampleRateHz = view.getUint32(formatOffset + 12, true);
+  if (frameBytes === 0 || sampleRateHz === 0) return 0n;
+  return BigInt(Math.round((pcmBytes / frameBytes / sampleRateHz) * 1e9));
+}

@@ -1,0 +1,80 @@
+/** Owns random reading of a file that may be cut off anywhere, in bounded memory. */
+
+import { type FileHandle, open } from 'node:fs/promises';
+import { RecordingError, systemCode } from './error.ts';
+
+/** Bytes that can be read anywhere. */
+export interface ByteSource {
+  /** What messages call it: a path. */
+  readonly name: string;
+  /** Size in bytes when it was opened. */
+  readonly size: number;
+  /** Up to `length` bytes from `offset`; fewer only at the end. The receiver owns them, and must not write into them. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** Bytes in memory, for tests and small files. */
+export function memorySource(bytes: Uint8Array, name = 'memory'): ByteSource {
+  return {
+    name,
+    size: bytes.byteLength,
+    read: async (offset, length) => bytes.subarray(offset, Math.min(bytes.byteLength, offset + length)),
+  };
+}
+
+const windowBytes = 1024 * 1024;
+
+/** A file, read through one window of 1 MiB: near reads cost no system call. */
+export class FileSource implements ByteSource {
+  readonly name: string;
+  readonly size: number;
+  readonly #handle: FileHandle;
+  #window = new Uint8Array(0);
+  #windowOffset = 0;
+
+  private constructor(name: string, size: number, handle: FileHandle) {
+    this.name = name;
+    this.size = size;
+    this.#handle = handle;
+  }
+
+  /** @throws RecordingError `nothing-readable` when the file cannot be opened. */
+  static async open(path: string): Promise<FileSource> {
+    try {
+      const handle = await open(path, 'r');
+      const { size } = await handle.stat();
+      return new FileSource(path, size, handle);
+    } catch (cause) {
+      throw new RecordingError('nothing-readable', `${path}: expected a readable file, found ${systemCode(cause)}`, {
+        cause,
+      });
+    }
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    const end = Math.min(this.size, offset + length);
+    if (end <= offset) return new Uint8Array(0);
+    if (end - offset > windowBytes) return this.#readFully(offset, end - offset);
+    const inWindow = offset >= this.#windowOffset && end <= this.#windowOffset + this.#window.byteLength;
+    if (!inWindow) {
+      this.#window = await this.#readFully(offset, Math.min(windowBytes, this.size - offset));
+      this.#windowOffset = offset;
+    }
+    return this.#window.subarray(offset - this.#windowOffset, end - this.#windowOffset);
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async #readFully(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = new Uint8Array(length);
+    let done = 0;
+    while (done < length) {
+      const { bytesRead } = await this.#handle.read(bytes, done, length - done, offset + done);
+      if (bytesRead === 0) return bytes.subarray(0, done);
+      done += bytesRead;
+    }
+    return bytes;
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Owns what waits for the disk: messages gathered into chunks of at most 256 KiB, sound and slow topics apart, within a bound
+ * of bytes.
+ */
+
+import { ChunkDraft } from './chunk-draft.ts';
+import type { Message } from './message.ts';
+
+/** A chunk on its way. */
+export interface QueuedChunk {
+  readonly draft: ChunkDraft;
+  /** Sound is stored as it is; slow topics compress well. */
+  readonly kind: 'sound' | 'slow';
+  /** Monotonic nanoseconds of its first message's stamp. */
+  readonly monotonicNs: bigint;
+}
+
+const maxChunkBytes = 256 * 1024;
+/** Messages from this size on go to the disk at once and uncompressed. */
+const soundBytes = 16 * 1024;
+
+/** Chunks in the order in which they were filled. */
+export class ChunkQueue {
+  /** Bytes waiting, with those handed out by `next` and not yet `done`. */
+  bytes = 0;
+  readonly maxBytes: number;
+  readonly #full: QueuedChunk[] = [];
+  #sound: QueuedChunk | null = null;
+  #slow: QueuedChunk | null = null;
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes;
+  }
+
+  get empty(): boolean {
+    return this.#full.length === 0 && this.#sound === null && this.#slow === null;
+  }
+
+  /** Takes a message; null when the bound is reached, else the kind of chunk that it went to. */
+  add(channelId: number, message: Message): QueuedChunk['kind'] | null {
+    const { data, sequence, stamp } = message;
+    if (this.bytes + data.byteLength > this.maxBytes) return null;
+    const kind = data.byteLength >= soundBytes ? 'sound' : 'slow';
+    let chunk = kind === 'sound' ? this.#sound : this.#slow;
+    if (chunk !== null && chunk.draft.byteLength + data.byteLength + 64 > maxChunkBytes) {
+      this.#full.push(chunk);
+      chunk = null;
+    }
+    chunk ??= { draft: new ChunkDraft(), kind, monotonicNs: stamp.monotonicNs };
+    if (kind === 'sound') this.#sound = chunk;
+    else this.#slow = chunk;
+    const before = chunk.draft.byteLength;
+    chunk.draft.add(channelId, sequence, loggedNs(stamp.capturedAtNs), data);
+    this.bytes += chunk.draft.byteLength - before;
+    return kind;
+  }
+
+  /** Lets the slow messages gathered so far go. */
+  releaseSlow(): void {
+    if (this.#slow !== null) this.#full.push(this.#slow);
+    this.#slow = null;
+  }
+
+  /** The next chunk to write: full or released ones first, then the sound there is. Null when nothing has to go. */
+  next(): QueuedChunk | null {
+    const full = this.#full.shift();
+    if (full !== undefined) return full;
+    const sound = this.#sound;
+    this.#sound = null;
+    return sound;
+  }
+
+  /** A chunk that `next` gave is written, or given up. */
+  done(chunk: QueuedChunk): void {
+    this.bytes -= chunk.draft.byteLength;
+  }
+}
+
+/** MCAP's times are unsigned: what a clock that has just woken puts before 1970 is logged at 0. */
+export function loggedNs(capturedAtNs: bigint): bigint {
+  return capturedAtNs < 0n ? 0n : capturedAtNs;
+}

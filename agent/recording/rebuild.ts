@@ -1,0 +1,272 @@
+/**
+ * Owns making a whole MCAP file from what can be read of another: copies every sound record as it is, makes indexes,
+ * statistics and summary anew, and says what was lost. Where the bytes go is up to the sink.
+ */
+
+import { type McapTypes, Opcode } from '@mcap/core';
+import { openSummary } from './bag-summary.ts';
+import type { ByteSource } from './byte-source.ts';
+import { ChunkDraft } from './chunk-draft.ts';
+import { McapBuilder } from './mcap-builder.ts';
+import { indexMessages, parseRecordBytes, readChunkRecords, readMessage } from './mcap-records.ts';
+import { type Damage, type ScanItem, scanRecords } from './scan.ts';
+
+/** Where a rebuilt file goes, in order and without gaps. */
+export interface RebuildSink {
+  /** Bytes that stand in the source at `sourceOffset`, for `position` of the new file. */
+  copy(bytes: Uint8Array, position: number, sourceOffset: number): Promise<void>;
+  /** Bytes made anew. */
+  fresh(pieces: readonly Uint8Array[], position: number): Promise<void>;
+}
+
+/** Called now and then with how many bytes of the source were read. */
+export type Progress = (readBytes: number, totalBytes: number) => void;
+
+/** What was found on the way. */
+export interface RebuildReport {
+  readonly statistics: McapTypes.Statistics;
+  readonly channels: ReadonlyMap<number, McapTypes.Channel>;
+  readonly schemas: ReadonlyMap<number, McapTypes.Schema>;
+  readonly metadata: readonly McapTypes.Metadata[];
+  readonly compressions: ReadonlySet<string>;
+  /** Runs of bytes that were left out, in file order; at most 1000 are listed. */
+  readonly damage: readonly Damage[];
+  readonly damagedBytes: number;
+  /** Channels that messages name and no record defines: kept under the topic `/unknown/channel_<id>`. */
+  readonly undefinedChannels: readonly number[];
+  /** Whether the source had an end of data, so was not cut off. */
+  readonly ended: boolean;
+}
+
+const maxListedDamage = 1000;
+const maxDraftBytes = 256 * 1024;
+const progressEveryBytes = 4 * 1024 * 1024;
+
+/** Definitions of channels that are known from elsewhere than the data section. */
+interface Definitions {
+  readonly schemas: ReadonlyMap<number, McapTypes.Schema>;
+  readonly channels: ReadonlyMap<number, McapTypes.Channel>;
+}
+
+class Rebuild {
+  readonly builder = new McapBuilder();
+  readonly damage: Damage[] = [];
+  readonly metadata: McapTypes.Metadata[] = [];
+  readonly compressions = new Set<string>();
+  readonly undefinedChannels: number[] = [];
+  damagedBytes = 0;
+  ended = false;
+  readonly #sink: RebuildSink;
+  readonly #known: Definitions;
+  #draft = new ChunkDraft();
+  #begun = false;
+  #magic: Uint8Array | null = null;
+
+  constructor(sink: RebuildSink, known: Definitions) {
+    this.#sink = sink;
+    this.#known = known;
+  }
+
+  async take(item: ScanItem): Promise<void> {
+    if (item.kind === 'damage') {
+      this.lost(item);
+    } else if (item.kind === 'magic') {
+      this.#magic = item.bytes.slice();
+    } else if (item.kind === 'record' && item.opcode === Opcode.HEADER && !this.#begun) {
+      await this.#begin(item.bytes, item.offset);
+    } else {
+      if (!this.#begun) await this.#begin(null, 0);
+      await (item.kind === 'chunk' ? this.#chunk(item) : this.#record(item));
+    }
+  }
+
+  async finish(): Promise<void> {
+    if (!this.#begun) await this.#begin(null, 0);
+    await this.#closeDraft();
+    if (this.damage.length > 0 || !this.ended)
+      await this.#fresh(() => this.builder.metadata('fender.repair', this.#found()));
+    await this.#fresh(() => this.builder.end());
+  }
+
+  lost({ offset, bytes, reason }: Damage): void {
+    this.damagedBytes += bytes;
+    if (this.damage.length < maxListedDamage) this.damage.push({ offset, bytes, reason });
+  }
+
+  /** What a reader of the new file should know of the old one. */
+  #found(): Map<string, string> {
+    const { chunkCount, messageCount } = this.builder.statistics;
+    return new Map([
+      ['cut_off', String(!this.ended)],
+      ['damaged_bytes', String(this.damagedBytes)],
+      [
+        'damage',
+        this.damage
+          .slice(0, 10)
+          .map(({ offset, bytes, reason }) => `${bytes}@${offset}: ${reason}`)
+          .join('; '),
+      ],
+      ['recovered_chunks', String(chunkCount)],
+      ['recovered_messages', String(messageCount)],
+    ]);
+  }
+
+  async #begin(header: Uint8Array | null, offset: number): Promise<void> {
+    this.#begun = true;
+    if (this.#magic === null || header === null) return this.#fresh(() => this.builder.begin());
+    await this.#copy(this.#magic, 0, () => this.builder.copied(this.#magic as Uint8Array));
+    await this.#copy(header, offset, () => this.builder.copied(header));
+  }
+
+  async #chunk(item: Extract<ScanItem, { kind: 'chunk' }>): Promise<void> {
+    const { head, bytes, offset } = item;
+    this.compressions.add(head.compression);
+    if (item.records === null) {
+      return this.lost({
+        offset,
+        bytes: bytes.byteLength,
+        reason: `compression '${head.compression}' is not supported`,
+      });
+    }
+    const records = readChunkRecords(item.records);
+    if (records.brokenAt !== null) {
+      return this.lost({
+        offset,
+        bytes: bytes.byteLength,
+        reason: `no record at byte ${records.brokenAt} of the chunk`,
+      });
+    }
+    await this.#closeDraft();
+    for (const schema of records.schemas) this.builder.noteSchema(schema);
+    for (const channel of records.channels) this.builder.noteChannel(channel);
+    const index = indexMessages(records);
+    for (const channelId of index.keys()) await this.#define(channelId);
+    const position = this.builder.position;
+    const [copied, ...indexes] = this.builder.copiedChunk({
+      bytes,
+      startNs: head.startNs,
+      endNs: head.endNs,
+      compression: head.compression,
+      compressedSize: head.recordsBytes,
+      uncompressedSize: head.uncompressedSize,
+      index,
+    });
+    await this.#sink.copy(copied as Uint8Array, position, offset);
+    await this.#sink.fresh(indexes, position + bytes.byteLength);
+  }
+
+  async #record({ opcode, bytes, offset }: Extract<ScanItem, { kind: 'record' }>): Promise<void> {
+    if (opcode === Opcode.MESSAGE_INDEX || opcode === Opcode.HEADER) return;
+    if (opcode === Opcode.DATA_END) {
+      this.ended = true;
+    } else if (opcode === Opcode.MESSAGE) {
+      const message = readMessage(bytes);
+      await this.#define(message.channelId);
+      if (this.#draft.byteLength + bytes.byteLength > maxDraftBytes) await this.#closeDraft();
+      this.#draft.add(
+        message.channelId,
+        message.sequence,
+        message.logTimeNs,
+        message.data.slice(),
+        message.publishTimeNs,
+      );
+    } else if (opcode >= 0x80) {
+      await this.#copy(bytes, offset, () => this.builder.copied(bytes));
+    } else {
+      await this.#parsed(bytes, offset);
+    }
+  }
+
+  async #parsed(bytes: Uint8Array, offset: number): Promise<void> {
+    let record: McapTypes.TypedMcapRecord;
+    try {
+      record = parseRecordBytes(bytes);
+    } catch (cause) {
+      return this.lost({ offset, bytes: bytes.byteLength, reason: (cause as Error).message });
+    }
+    if (record.type === 'Schema') {
+      if (this.builder.noteSchema(record)) await this.#copy(bytes, offset, () => this.builder.copied(bytes));
+    } else if (record.type === 'Channel') {
+      if (this.builder.noteChannel(record)) await this.#copy(bytes, offset, () => this.builder.copied(bytes));
+    } else if (record.type === 'Metadata') {
+      this.metadata.push(record);
+      await this.#copy(bytes, offset, () => this.builder.copiedMetadata(record.name, bytes));
+    } else if (record.type === 'Attachment') {
+      await this.#copy(bytes, offset, () => this.builder.copiedAttachment(record, bytes));
+    } else {
+      this.lost({ offset, bytes: bytes.byteLength, reason: `${record.type} record in the data section` });
+    }
+  }
+
+  /** Sees to it that a channel stands in the new file before its messages. */
+  async #define(channelId: number): Promise<void> {
+    if (this.builder.channels.has(channelId)) return;
+    let channel = this.#known.channels.get(channelId);
+    if (channel === undefined) {
+      this.undefinedChannels.push(channelId);
+      channel = {
+        id: channelId,
+        schemaId: 0,
+        topic: `/unknown/channel_${channelId}`,
+        messageEncoding: '',
+        metadata: new Map(),
+      };
+    }
+    const schema = this.#known.schemas.get(channel.schemaId);
+    const defined =
+      schema === undefined && !this.builder.schemas.has(channel.schemaId) ? { ...channel, schemaId: 0 } : channel;
+    if (schema !== undefined) await this.#fresh(() => this.builder.schema(schema));
+    await this.#fresh(() => this.builder.channel(defined));
+  }
+
+  async #closeDraft(): Promise<void> {
+    if (this.#draft.messageCount === 0) return;
+    const draft = this.#draft;
+    this.#draft = new ChunkDraft();
+    await this.#fresh(() => this.builder.chunk(draft, 'none'));
+  }
+
+  async #copy(bytes: Uint8Array, sourceOffset: number, build: () => Uint8Array[]): Promise<void> {
+    const { position } = this.builder;
+    build();
+    await this.#sink.copy(bytes, position, sourceOffset);
+  }
+
+  async #fresh(build: () => Uint8Array[]): Promise<void> {
+    const { position } = this.builder;
+    const pieces = build();
+    if (pieces.length > 0) await this.#sink.fresh(pieces, position);
+  }
+}
+
+/** Definitions from an intact summary: they name the channels whose records were damaged. */
+async function knownDefinitions(source: ByteSource): Promise<Definitions> {
+  const opened = await openSummary(source);
+  if ('problem' in opened) return { schemas: new Map(), channels: new Map() };
+  return { schemas: opened.reader.schemasById, channels: opened.reader.channelsById };
+}
+
+/**
+ * Reads `source` once, front to back, and gives a whole file to `sink`.
+ * @throws what the sink throws, and errors of reading.
+ */
+export async function rebuild(
+  source: ByteSource,
+  sink: RebuildSink,
+  progress: Progress = () => {},
+): Promise<RebuildReport> {
+  const work = new Rebuild(sink, await knownDefinitions(source));
+  let reported = 0;
+  for await (const item of scanRecords(source)) {
+    await work.take(item);
+    const read = item.offset + (item.kind === 'damage' ? item.bytes : item.bytes.byteLength);
+    if (read - reported < progressEveryBytes) continue;
+    reported = read;
+    progress(read, source.size);
+  }
+  await work.finish();
+  progress(source.size, source.size);
+  const { statistics, channels, schemas } = work.builder;
+  const { metadata, compressions, damage, damagedBytes, undefinedChannels, ended } = work;
+  return { statistics, channels, schemas, metadata, compressions, damage, damagedBytes, undefinedChannels, ended };
+}

@@ -1,0 +1,44 @@
+/** Owns putting right, at start, everything that the last run left unfinished in the folder of recordings. */
+
+import { readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { systemCode } from './error.ts';
+import type { Progress } from './rebuild.ts';
+import { activeSuffix, type RepairReport, repairSegment } from './repair.ts';
+import { metadataIsCurrent, renewMetadata } from './rosbag2-metadata.ts';
+
+/**
+ * Repairs every unfinished segment in every recording of a folder, except the recording `except` (the one being written), removes
+ * half-written side files, and renews `metadata.yaml` where it does not name every segment. Never rejects; what failed is reported
+ * and tried again at the next start.
+ * @returns one report for each unfinished segment; a `metadata.yaml` that could not be written is a failed report of its path.
+ */
+export async function repairRecordings(folder: string, except = '', progress?: Progress): Promise<RepairReport[]> {
+  const reports: RepairReport[] = [];
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  for (const entry of entries) {
+    if (!entry.isDirectory() || entry.name === except) continue;
+    const recording = join(folder, entry.name);
+    try {
+      await repairRecording(recording, reports, progress);
+    } catch (cause) {
+      const problem = `${recording}: ${systemCode(cause)}: ${(cause as Error).message}`;
+      reports.push({ path: recording, outcome: 'failed', chunks: 0, messages: 0, lostBytes: 0, damage: [], problem });
+    }
+  }
+  return reports;
+}
+
+async function repairRecording(recording: string, reports: RepairReport[], progress?: Progress): Promise<void> {
+  const names = await readdir(recording);
+  for (const name of names) {
+    if (name.endsWith('.repairing') || name.endsWith('.partial')) await rm(join(recording, name), { force: true });
+  }
+  let repaired = false;
+  for (const name of names) {
+    if (!name.endsWith(`.mcap${activeSuffix}`)) continue;
+    reports.push(await repairSegment(join(recording, name), progress));
+    repaired = true;
+  }
+  if (repaired || !(await metadataIsCurrent(recording))) await renewMetadata(recording);
+}

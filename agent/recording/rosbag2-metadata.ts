@@ -1,0 +1,139 @@
+/** Owns `metadata.yaml`, which makes a folder of segments a bag for `ros2 bag` (format version 9). */
+
+import { readdir, readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Channel, McapTypes, Schema } from '@mcap/core';
+import { parse, stringify } from 'yaml';
+import { bagFiles } from './bag-info.ts';
+import { openSummary } from './bag-summary.ts';
+import { FileSource } from './byte-source.ts';
+import { offeredQos } from './channel-table.ts';
+import { replaceDurably } from './durable-file.ts';
+
+/** What the bag's metadata says of one finished segment. Times are UTC nanoseconds. */
+export interface SegmentFacts {
+  readonly file: string;
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+  readonly messages: bigint;
+  readonly topics: readonly {
+    readonly topic: string;
+    readonly type: string;
+    readonly qos: unknown;
+    readonly messages: bigint;
+  }[];
+}
+
+const metadataName = 'metadata.yaml';
+
+/** The facts of a segment from its summary. */
+export function segmentFacts(
+  file: string,
+  channels: ReadonlyMap<number, Channel>,
+  schemas: ReadonlyMap<number, Schema>,
+  statistics: McapTypes.Statistics,
+): SegmentFacts {
+  const topics = [...channels.values()].map(({ id, topic, schemaId, metadata }) => {
+    const type = schemas.get(schemaId)?.name ?? '';
+    const text = metadata.get('offered_qos_profiles');
+    return {
+      topic,
+      type,
+      qos: text === undefined || text === '' ? offeredQos(type) : parse(text, { intAsBigInt: true }),
+      messages: statistics.channelMessageCounts.get(id) ?? 0n,
+    };
+  });
+  const { messageStartTime, messageEndTime, messageCount } = statistics;
+  return { file, startNs: messageStartTime, endNs: messageEndTime, messages: messageCount, topics };
+}
+
+/** The text of `metadata.yaml` for segments in their order; `custom` becomes its `custom_data`. */
+export function metadataYaml(segments: readonly SegmentFacts[], custom: Readonly<Record<string, string>>): string {
+  const filled = segments.filter((segment) => segment.messages > 0n);
+  let startNs = filled[0]?.startNs ?? 0n;
+  let endNs = startNs;
+  for (const segment of filled) {
+    if (segment.startNs < startNs) startNs = segment.startNs;
+    if (segment.endNs > endNs) endNs = segment.endNs;
+  }
+  const topics = new Map<string, { type: string; qos: unknown; messages: bigint }>();
+  for (const { topic, type, qos, messages } of segments.flatMap((segment) => segment.topics)) {
+    const before = topics.get(topic);
+    topics.set(topic, { type, qos, messages: messages + (before?.messages ?? 0n) });
+  }
+  return stringify(
+    {
+      rosbag2_bagfile_information: {
+        version: 9,
+        storage_identifier: 'mcap',
+        duration: { nanoseconds: endNs - startNs },
+        starting_time: { nanoseconds_since_epoch: startNs },
+        message_count: segments.reduce((sum, { messages }) => sum + messages, 0n),
+        topics_with_message_count: [...topics].map(([name, { type, qos, messages }]) => ({
+          topic_metadata: {
+            name,
+            type,
+            serialization_format: 'cdr',
+            offered_qos_profiles: qos,
+            type_description_hash: '',
+          },
+          message_count: messages,
+        })),
+        compression_format: '',
+        compression_mode: '',
+        relative_file_paths: segments.map(({ file }) => file),
+        files: segments.map(({ file, startNs: start, endNs: end, messages }) => ({
+          path: file,
+          starting_time: { nanoseconds_since_epoch: start },
+          duration: { nanoseconds: end - start },
+          message_count: messages,
+        })),
+        custom_data: custom,
+        ros_distro: '',
+      },
+    },
+    { aliasDuplicateObjects: false },
+  );
+}
+
+/** Writes a recording's `metadata.yaml`, durably. */
+export async function writeMetadata(
+  folder: string,
+  segments: readonly SegmentFacts[],
+  custom: Readonly<Record<string, string>>,
+): Promise<void> {
+  await replaceDurably(join(folder, metadataName), new TextEncoder().encode(metadataYaml(segments, custom)));
+}
+
+/** Whether `metadata.yaml` is there and names every finished segment. */
+export async function metadataIsCurrent(folder: string): Promise<boolean> {
+  const names = (await readdir(folder)).filter((name) => name.endsWith('.mcap'));
+  try {
+    const text = await readFile(join(folder, metadataName), 'utf8');
+    return names.every((name) => text.includes(name));
+  } catch {
+    return names.length === 0;
+  }
+}
+
+/** Makes `metadata.yaml` anew from the summaries of a folder's finished segments. */
+export async function renewMetadata(folder: string): Promise<void> {
+  const segments: SegmentFacts[] = [];
+  const custom: Record<string, string> = {};
+  for (const path of await bagFiles(folder)) {
+    if (!path.endsWith('.mcap')) continue;
+    const source = await FileSource.open(path);
+    try {
+      const opened = await openSummary(source);
+      if ('problem' in opened || opened.reader.statistics === undefined) {
+        custom[`unreadable ${basename(path)}`] = 'problem' in opened ? opened.problem : 'no statistics';
+        continue;
+      }
+      const { channelsById, schemasById, statistics } = opened.reader;
+      segments.push(segmentFacts(basename(path), channelsById, schemasById, statistics));
+    } finally {
+      await source.close();
+    }
+  }
+  await writeMetadata(folder, segments, custom);
+}

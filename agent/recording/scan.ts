@@ -1,0 +1,168 @@
+/**
+ * Owns finding the records of an MCAP file that may be cut off, half written or damaged: reads it once from front to back
+ * in bounded memory, gives every record that is whole, and says which bytes are not and why.
+ */
+
+import { Opcode } from '@mcap/core';
+import type { ByteSource } from './byte-source.ts';
+import {
+  type ChunkHead,
+  magicBytes,
+  openChunk,
+  type RecordHead,
+  readChunkHead,
+  readRecordHead,
+  recordHeadBytes,
+} from './mcap-records.ts';
+
+/** A run of bytes that is no whole record. */
+export interface Damage {
+  /** Bytes from the start of the file. */
+  readonly offset: number;
+  readonly bytes: number;
+  readonly reason: string;
+}
+
+/** What a scan finds, in file order. The bytes are the whole record with its head. */
+export type ScanItem =
+  | { readonly kind: 'magic'; readonly offset: 0; readonly bytes: Uint8Array }
+  | { readonly kind: 'record'; readonly opcode: number; readonly offset: number; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'chunk';
+      readonly offset: number;
+      readonly bytes: Uint8Array;
+      readonly head: ChunkHead;
+      /** Decompressed and checked; null when the compression is not supported here. */
+      readonly records: Uint8Array | null;
+    }
+  | ({ readonly kind: 'damage' } & Damage);
+
+/** Larger records are skipped as damage: no memory bound could hold otherwise. */
+const maxRecordBytes = 256 * 1024 * 1024;
+/** This many records in a row must be plausible before a run of damage is taken as over. */
+const chainLength = 3;
+const searchWindowBytes = 1024 * 1024;
+const chunkProbeBytes = 64;
+
+/**
+ * Scans a file's data section. Ends after the record that ends it (DataEnd) or at the end of the bytes; the summary is not read.
+ * Whatever the bytes are, it does not throw, except for errors of reading.
+ */
+export async function* scanRecords(source: ByteSource): AsyncGenerator<ScanItem> {
+  let offset = 0;
+  const magic = await source.read(0, magicBytes.byteLength);
+  if (Buffer.compare(magic, magicBytes) === 0) {
+    yield { kind: 'magic', offset: 0, bytes: magic };
+    offset = magicBytes.byteLength;
+  }
+  let sawChunk = false;
+  while (offset < source.size) {
+    const found = await recordAt(source, offset);
+    if ('item' in found) {
+      yield found.item;
+      offset += found.item.bytes.byteLength;
+      sawChunk ||= found.item.kind === 'chunk';
+      if (found.item.kind === 'record' && found.item.opcode === Opcode.DATA_END) return;
+      continue;
+    }
+    const framed = found.framedEnd !== null && (await plausibleAt(source, found.framedEnd));
+    const next = framed ? (found.framedEnd as number) : await findRecord(source, offset + 1, !sawChunk);
+    yield { kind: 'damage', offset, bytes: next - offset, reason: found.reason };
+    offset = next;
+  }
+}
+
+type Found = { item: Exclude<ScanItem, { kind: 'damage' }> } | { reason: string; framedEnd: number | null };
+
+/** The whole record at an offset, or why there is none; `framedEnd` is where the next would start if its length is true. */
+async function recordAt(source: ByteSource, offset: number): Promise<Found> {
+  const left = source.size - offset;
+  const probe = await source.read(offset, recordHeadBytes);
+  if (left < recordHeadBytes) return { reason: `cut off: ${left} bytes, a record has at least 9`, framedEnd: null };
+  const head = readRecordHead(probe);
+  if (head === null) return { reason: `no record: opcode ${probe[0]} with an impossible length`, framedEnd: null };
+  const length = recordHeadBytes + head.contentBytes;
+  if (length > left) return { reason: `cut off: expected a record of ${length} bytes, found ${left}`, framedEnd: null };
+  const framedEnd = offset + length;
+  if (length > maxRecordBytes)
+    return { reason: `record of ${length} bytes, the limit is ${maxRecordBytes}`, framedEnd };
+  const bytes = await source.read(offset, length);
+  if (bytes.byteLength < length) return { reason: 'cut off while reading', framedEnd: null };
+  if (head.opcode === Opcode.DATA_END && !(await summaryAt(source, framedEnd))) {
+    return { reason: 'end of data with no summary behind it', framedEnd: null };
+  }
+  return head.opcode === Opcode.CHUNK
+    ? wholeChunk(bytes, offset, head)
+    : { item: { kind: 'record', opcode: head.opcode, offset, bytes } };
+}
+
+function wholeChunk(bytes: Uint8Array, offset: number, recordHead: RecordHead): Found {
+  const framedEnd = offset + bytes.byteLength;
+  const head = readChunkHead(bytes, recordHead);
+  if (head === null) return { reason: 'chunk whose lengths contradict each other', framedEnd };
+  if (head.uncompressedSize > maxRecordBytes) {
+    return { reason: `chunk of ${head.uncompressedSize} bytes, the limit is ${maxRecordBytes}`, framedEnd };
+  }
+  const opened = openChunk(bytes, head);
+  if ('problem' in opened && !opened.unsupported) return { reason: opened.problem, framedEnd };
+  return { item: { kind: 'chunk', offset, bytes, head, records: 'records' in opened ? opened.records : null } };
+}
+
+/** Whether a record can start here, or the file ends here, with or without its closing magic. */
+async function plausibleAt(source: ByteSource, offset: number): Promise<boolean> {
+  const left = source.size - offset;
+  if (left === 0) return true;
+  const probe = await source.read(offset, recordHeadBytes);
+  if (left === magicBytes.byteLength) return Buffer.compare(probe, magicBytes) === 0;
+  const head = readRecordHead(probe);
+  return head !== null && head.opcode <= Opcode.MAX && recordHeadBytes + head.contentBytes <= left;
+}
+
+/** Whether a summary can start here, however early it is cut off. */
+async function summaryAt(source: ByteSource, offset: number): Promise<boolean> {
+  const probe = await source.read(offset, recordHeadBytes);
+  return probe.byteLength < recordHeadBytes || readRecordHead(probe) !== null;
+}
+
+/**
+ * The next offset at or behind `from` where records go on: a chunk whose content is right, or several plausible records in a
+ * row. Without any, the source's size. Messages count only in files without chunks: those inside a damaged chunk stay lost,
+ * because nothing can vouch for them.
+ */
+async function findRecord(source: ByteSource, from: number, messagesCount: boolean): Promise<number> {
+  for (let start = from; start < source.size; start += searchWindowBytes) {
+    const window = await source.read(start, searchWindowBytes + chunkProbeBytes);
+    const end = Math.min(window.byteLength, searchWindowBytes);
+    for (let index = 0; index < end; index += 1) {
+      const opcode = window[index] as number;
+      if (opcode === 0 || opcode > Opcode.MAX || opcode === Opcode.HEADER) continue;
+      if (opcode === Opcode.MESSAGE && !messagesCount) continue;
+      // A record is shorter than 2³² bytes here, so half of its length field is zero: cheap to see, rare in sound.
+      if (window[index + 5] !== 0 || window[index + 6] !== 0 || window[index + 7] !== 0 || window[index + 8] !== 0)
+        continue;
+      const head = readRecordHead(window, index);
+      if (head === null || start + index + recordHeadBytes + head.contentBytes > source.size) continue;
+      if (opcode === Opcode.CHUNK && readChunkHead(window.subarray(index, index + chunkProbeBytes), head) === null)
+        continue;
+      if (await recordsGoOn(source, start + index, messagesCount)) return start + index;
+    }
+  }
+  return source.size;
+}
+
+async function recordsGoOn(source: ByteSource, from: number, messagesCount: boolean): Promise<boolean> {
+  let offset = from;
+  for (let count = 0; count < chainLength; count += 1) {
+    if (offset === source.size) return count > 1;
+    const found = await recordAt(source, offset);
+    if (!('item' in found)) return false;
+    if (found.item.kind === 'chunk') return true;
+    if (found.item.kind === 'record') {
+      if (found.item.opcode === Opcode.MESSAGE && !messagesCount) return false;
+      if (found.item.opcode >= 0x80) return false;
+      if (found.item.opcode === Opcode.DATA_END) return true;
+    }
+    offset += found.item.bytes.byteLength;
+  }
+  return true;
+}

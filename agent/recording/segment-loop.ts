@@ -1,0 +1,303 @@
+/**
+ * Owns the way of chunks to the disk: writes one after the other, syncs at a bounded interval beside that, splits segments, and
+ * pauses while the disk is full or failing. There is at most one write and one sync under way.
+ */
+
+import { statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import type { Clock } from '../../drivers/sample.ts';
+import type { ChannelTable } from './channel-table.ts';
+import type { ChunkQueue, QueuedChunk } from './chunk-queue.ts';
+import { type CreateDurable, createDurable } from './durable-file.ts';
+import { RecordingError, systemCode } from './error.ts';
+import type { LossLedger } from './loss-ledger.ts';
+import { type SegmentFacts, segmentFacts, writeMetadata } from './rosbag2-metadata.ts';
+import { SegmentWriter } from './segment-writer.ts';
+
+/** How the loop writes; see `RecorderOptions`. */
+export interface SegmentLoopOptions {
+  readonly vehicle: string;
+  readonly syncIntervalMs: number;
+  readonly maxSegmentBytes: number;
+  readonly maxSegmentMs: number;
+  readonly minFreeBytes: number;
+  readonly retryMs: number;
+  readonly createFile?: CreateDurable;
+  readonly freeBytes?: (folder: string) => Promise<number>;
+  /** Told when a pause begins (with the cause) and ends (null). */
+  readonly onPause: (pausedBy: string | null, message: string) => void;
+  /** Told when a chunk left the queue. */
+  readonly onRoom: () => void;
+}
+
+const spaceCheckMs = 1000;
+const lossRecordMs = 1000;
+const spaceErrors = new Set(['ENOSPC', 'EDQUOT', 'EFBIG']);
+
+async function freeBytesOf(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder);
+  return bavail * bsize;
+}
+
+/** Writes one recording's segments. */
+export class SegmentLoop {
+  /** Why writing is paused: a system error's code; null while it goes on. */
+  pausedBy: string | null = null;
+  segmentCount = 0;
+  lastSyncMonotonicNs: bigint | null = null;
+  readonly #folder: string;
+  readonly #queue: ChunkQueue;
+  readonly #channels: ChannelTable;
+  readonly #loss: LossLedger;
+  readonly #clock: Clock;
+  readonly #options: SegmentLoopOptions;
+  readonly #finished: SegmentFacts[] = [];
+  #finishedBytes = 0;
+  #segment: SegmentWriter | null = null;
+  #segmentIndex = 0;
+  /** Chunks that are in the segment's hands and not in its file yet. */
+  #unwritten: QueuedChunk[] = [];
+  #running: Promise<void> | null = null;
+  #again = false;
+  #syncing: Promise<void> | null = null;
+  #syncError: unknown = null;
+  #syncedAtMs = Number.NEGATIVE_INFINITY;
+  #spaceCheckedAtMs = Number.NEGATIVE_INFINITY;
+  #lossRecordedAtMs = Number.NEGATIVE_INFINITY;
+  #lossRecorded = 0;
+  #syncTimer: NodeJS.Timeout | null = null;
+  #retryTimer: NodeJS.Timeout | null = null;
+
+  /** @param folder the recording's own, which exists; its name is the recording's id. */
+  constructor(
+    folder: string,
+    parts: { queue: ChunkQueue; channels: ChannelTable; loss: LossLedger; clock: Clock },
+    options: SegmentLoopOptions,
+  ) {
+    this.#folder = folder;
+    this.#queue = parts.queue;
+    this.#channels = parts.channels;
+    this.#loss = parts.loss;
+    this.#clock = parts.clock;
+    this.#options = options;
+  }
+
+  get bytes(): number {
+    return this.#finishedBytes + (this.#segment?.bytes ?? 0);
+  }
+
+  /** There may be something to write. */
+  kick(): void {
+    this.#again = true;
+    if (this.#running !== null || this.pausedBy !== null) return;
+    this.#running = this.#run().finally(() => {
+      this.#running = null;
+      if (this.#again && this.pausedBy === null) this.kick();
+    });
+  }
+
+  /** Writes and syncs what `next` of the queue gives. @throws RecordingError when the disk does not take it now. */
+  async flush(): Promise<void> {
+    this.kick();
+    while (this.#running !== null || this.#syncing !== null) await (this.#running ?? this.#syncing);
+    if (this.pausedBy !== null) throw this.#pausedError();
+    if (this.#segment?.unsynced) await this.#sync();
+    if (this.#syncError !== null) throw this.#pausedError();
+  }
+
+  /** Ends the segment, or leaves it for the next start's repair if the disk does not take it. Never rejects. */
+  async close(): Promise<void> {
+    this.#resume();
+    while (this.#running !== null || this.#syncing !== null) await (this.#running ?? this.#syncing);
+    if (this.pausedBy === null) await this.#finishSegment().catch((error: unknown) => this.#pause(error));
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    if (this.#syncTimer !== null) clearTimeout(this.#syncTimer);
+    await this.#segment?.abandon();
+    for (const chunk of this.#unwritten) this.#giveUp(chunk);
+    for (let chunk = this.#queue.next(); chunk !== null; chunk = this.#queue.next()) this.#giveUp(chunk);
+  }
+
+  async #run(): Promise<void> {
+    while (this.#again) {
+      this.#again = false;
+      try {
+        if (this.#syncError !== null) throw this.#syncError;
+        await this.#segment?.write();
+        this.#written();
+        if (this.#segment?.ended) await this.#finishSegment();
+        await this.#writeQueue();
+        this.#syncSoon();
+      } catch (error) {
+        await this.#pause(error);
+        return;
+      }
+    }
+  }
+
+  async #writeQueue(): Promise<void> {
+    while (!this.#queue.empty) {
+      const segment = await this.#openSegment();
+      const chunk = this.#queue.next();
+      if (chunk === null) return;
+      this.#unwritten.push(chunk);
+      this.#addLoss(segment, false);
+      segment.firstMonotonicNs ??= chunk.monotonicNs;
+      segment.add(chunk.draft, chunk.kind === 'slow' ? 'zstd' : 'none', this.#channels.byId);
+      await segment.write();
+      this.#written();
+      this.#syncSoon();
+      if (this.#isFull(segment, chunk)) await this.#finishSegment();
+    }
+  }
+
+  #written(): void {
+    for (const chunk of this.#unwritten) this.#queue.done(chunk);
+    if (this.#unwritten.length > 0) this.#options.onRoom();
+    this.#unwritten = [];
+  }
+
+  #isFull(segment: SegmentWriter, chunk: QueuedChunk): boolean {
+    const { maxSegmentBytes, maxSegmentMs } = this.#options;
+    const ageNs = chunk.monotonicNs - (segment.firstMonotonicNs ?? chunk.monotonicNs);
+    return segment.bytes >= maxSegmentBytes || ageNs >= BigInt(maxSegmentMs) * 1_000_000n;
+  }
+
+  /** The segment to write into; made when there is none. @throws when there is no space for more. */
+  async #openSegment(): Promise<SegmentWriter> {
+    const nowMs = performance.now();
+    if (nowMs - this.#spaceCheckedAtMs >= spaceCheckMs) {
+      const free = await (this.#options.freeBytes ?? freeBytesOf)(this.#folder);
+      if (free < this.#options.minFreeBytes) {
+        const message = `expected ${this.#options.minFreeBytes} free bytes in ${this.#folder}, found ${free}`;
+        throw Object.assign(new Error(message), { code: 'ENOSPC' });
+      }
+      this.#spaceCheckedAtMs = nowMs;
+    }
+    if (this.#segment !== null) return this.#segment;
+    const recordingId = basename(this.#folder);
+    const path = join(this.#folder, `${recordingId}_${this.#segmentIndex}.mcap`);
+    const now = this.#clock.now();
+    this.#segment = await SegmentWriter.create(path, this.#options.createFile ?? createDurable, {
+      foxglove: new Map([['deviceName', this.#options.vehicle]]),
+      'fender.recording': new Map([
+        ['vehicle', this.#options.vehicle],
+        ['recording', recordingId],
+        ['segment', String(this.#segmentIndex)],
+        ['boot_id', now.bootId],
+        ['clock_synchronised', String(now.synchronised)],
+      ]),
+    });
+    this.#segmentIndex += 1;
+    this.segmentCount += 1;
+    return this.#segment;
+  }
+
+  /** Notes in the bag what was lost since the recording started: when it changed, at most once a second, and at the end. */
+  #addLoss(segment: SegmentWriter, atEnd: boolean): void {
+    const nowMs = performance.now();
+    const changed = this.#loss.total !== this.#lossRecorded && nowMs - this.#lossRecordedAtMs >= lossRecordMs;
+    if (!(changed || (atEnd && this.#loss.total > 0))) return;
+    segment.addMetadata('fender.loss', this.#loss.values());
+    this.#lossRecorded = this.#loss.total;
+    this.#lossRecordedAtMs = nowMs;
+  }
+
+  async #finishSegment(): Promise<void> {
+    const segment = this.#segment;
+    if (segment === null) return;
+    await this.#syncing;
+    if (!segment.ended) this.#addLoss(segment, true);
+    await segment.finish();
+    this.#segment = null;
+    this.#finishedBytes += segment.bytes;
+    const { channels, schemas, statistics } = segment.builder;
+    this.#finished.push(segmentFacts(basename(segment.path), channels, schemas, statistics));
+    this.lastSyncMonotonicNs = this.#clock.monotonicNs();
+    // The segments are whole without it, and the next start's repair renews it.
+    await writeMetadata(this.#folder, this.#finished, { vehicle: this.#options.vehicle }).catch(() => {});
+  }
+
+  #syncSoon(): void {
+    if (this.#syncing !== null || this.#syncTimer !== null) return;
+    if (this.#segment === null || this.#segment.ended || !this.#segment.unsynced) return;
+    const waitMs = this.#syncedAtMs + this.#options.syncIntervalMs - performance.now();
+    if (waitMs <= 0) {
+      void this.#sync();
+      return;
+    }
+    this.#syncTimer = setTimeout(() => {
+      this.#syncTimer = null;
+      this.#syncSoon();
+    }, waitMs);
+  }
+
+  /** Never rejects: a failure is kept for the loop, which gives the segment up, because nobody knows what of it is on the disk. */
+  #sync(): Promise<void> {
+    const segment = this.#segment;
+    if (segment === null) return Promise.resolve();
+    this.#syncedAtMs = performance.now();
+    this.#syncing = segment
+      .sync()
+      .then(() => {
+        this.lastSyncMonotonicNs = this.#clock.monotonicNs();
+      })
+      .catch((error: unknown) => {
+        this.#syncError = error;
+        this.kick();
+      })
+      .finally(() => {
+        this.#syncing = null;
+        this.#syncSoon();
+      });
+    return this.#syncing;
+  }
+
+  async #pause(error: unknown): Promise<void> {
+    const code = systemCode(error);
+    const broken = this.#syncError !== null || !spaceErrors.has(code);
+    if (broken && this.#segment !== null) await this.#giveUpSegment();
+    this.#spaceCheckedAtMs = Number.NEGATIVE_INFINITY;
+    if (this.pausedBy === null) this.#options.onPause(code, (error as Error).message);
+    this.pausedBy = code;
+    this.#retryTimer = setTimeout(() => this.#resume(), this.#options.retryMs);
+  }
+
+  /** Leaves a segment that cannot be written any more to the next start's repair, and counts what was not in it yet. */
+  async #giveUpSegment(): Promise<void> {
+    for (const chunk of this.#unwritten) this.#giveUp(chunk);
+    this.#written();
+    const segment = this.#segment;
+    this.#segment = null;
+    await this.#syncing;
+    this.#syncError = null;
+    this.#finishedBytes += segment?.bytes ?? 0;
+    await segment?.abandon();
+  }
+
+  #giveUp(chunk: QueuedChunk): void {
+    for (const [channelId, entries] of chunk.draft.index) {
+      const topic = this.#channels.byId.get(channelId)?.channel.topic ?? String(channelId);
+      this.#loss.add(topic, 'write', entries.length);
+    }
+  }
+
+  #resume(): void {
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
+    this.#retryTimer = null;
+    const wasPausedBy = this.pausedBy;
+    this.pausedBy = null;
+    this.kick();
+    if (wasPausedBy === null) return;
+    // One round decides whether the pause is over; a new pause keeps quiet about the same cause.
+    const round = this.#running ?? Promise.resolve();
+    void round.then(() => {
+      if (this.pausedBy === null) this.#options.onPause(null, '');
+    });
+  }
+
+  #pausedError(): RecordingError {
+    const code = this.pausedBy ?? systemCode(this.#syncError);
+    const kind = spaceErrors.has(code) ? 'no-space' : 'write-failed';
+    return new RecordingError(kind, `${dirname(this.#folder)}: recording is paused by ${code}`, { retryable: true });
+  }
+}
