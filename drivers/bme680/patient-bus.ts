@@ -39,7 +39,11 @@ export class PatientBus {
 
   /** @throws {DriverError} as `I2cBus.read` after the last attempt; `bus-hung` */
   read(register: number, length: number): Promise<Uint8Array> {
-    return this.insist(() => this.bus.read(this.address, register, length));
+    return this.insist(async () => {
+      const bytes = await this.bus.read(this.address, register, length);
+      if (bytes.length === length) return bytes;
+      throw new DriverError('bus-error', `read: expected ${length} bytes, found ${bytes.length}`);
+    });
   }
 
   /** Writes one register. @throws {DriverError} as `read` */
