@@ -3,20 +3,7 @@
  * is one more subscriber and publisher on it.
  */
 import type { Stamp } from '../drivers/sample.ts';
-
-/** A message as it is recorded and as ROS would see it. */
-export interface Message {
-  /** Absolute topic name, for instance `/uma8/audio`. */
-  readonly topic: string;
-  /** ROS 2 type, for instance `sensor_msgs/msg/Temperature`. */
-  readonly type: string;
-  /** Counts the messages of this topic since the graph began, from 0, without gaps. */
-  readonly sequence: number;
-  /** When the message's (first) measurement was taken. */
-  readonly stamp: Stamp;
-  /** The CDR bytes with their 4-byte encapsulation header; shared by all subscribers, who must not change them. */
-  readonly data: Uint8Array;
-}
+import type { Message } from './recording/message.ts';
 
 /** A message whose decoded value travels beside its bytes; subscribers must not change the value. */
 export interface TopicMessage<Value> extends Message {

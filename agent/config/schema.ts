@@ -88,7 +88,11 @@ const uma8 = section('The miniDSP UMA-8 microphone array.', {
     'none',
     'Seed of the generated sound; the same seed sounds the same.',
   ),
-  channels: key(z.int().min(1).max(8).default(8), 'count', 'Channels to capture.'),
+  channels: key(
+    z.int().min(1).max(8).default(8),
+    'count',
+    'Channels that arecord captures; other sources always have 8.',
+  ),
   sample_rate_hz: key(
     z.union([z.literal(16000), z.literal(44100), z.literal(48000)]).default(48000),
     'Hz',
@@ -152,10 +156,15 @@ const outbox = section('The durable buffer of what central does not have yet.', 
     'B',
     'Largest size of the buffer; beyond it the least important records go.',
   ),
+  max_file_bytes: key(
+    z.int().min(1_000_000).default(8_000_000_000),
+    'B',
+    'Largest sum of the files waiting for upload; beyond it the least important go.',
+  ),
   group_commit_ms: key(
-    z.int().min(1).max(10_000).default(50),
+    z.int().min(1).max(10_000).default(500),
     'ms',
-    'Records are committed together at most this long after they came.',
+    'Records are committed together at most this long after they came; events are committed at once.',
   ),
 });
 

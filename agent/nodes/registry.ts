@@ -103,9 +103,13 @@ async function emulatedBme680(address: number) {
   return new Bme680Emulator({ address }).open;
 }
 
+/** Replayed and generated sound is always that of the whole array. */
+const ARRAY_CHANNELS = 8;
+
 function soundNode(config: SensorConfig['uma8'], parts: SensorParts): SensorNode {
   const sink = soundSink(parts);
-  const { channels, sample_rate_hz: sampleRateHz } = config;
+  const sampleRateHz = config.sample_rate_hz;
+  const channels = config.source === 'arecord' ? config.channels : ARRAY_CHANNELS;
   return new SensorNode(
     'uma8',
     async () => {
@@ -126,7 +130,7 @@ async function soundSource(config: SensorConfig['uma8']) {
     }
     case 'replay': {
       const { openReplay } = await import('../../drivers/uma8/replay.ts');
-      return openReplay({ path: config.sound, sampleRateHz, channels });
+      return openReplay({ path: config.sound, sampleRateHz });
     }
     default: {
       const { openGenerated } = await import('../../drivers/uma8/generated/source.ts');

@@ -1,0 +1,198 @@
+/** Builds the parts of the agent from its configuration and connects them; nothing runs yet. */
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import type { Diagnostic } from '../drivers/sample.ts';
+import { Outbox } from '../sync/outbox.ts';
+import { SyncSession, type SyncSessionOptions } from '../sync/session.ts';
+import { SystemClock } from './clock.ts';
+import type { AgentConfig } from './config/schema.ts';
+import { DetectorSupervisor, type SupervisorOptions } from './detector/supervisor.ts';
+import { Graph } from './graph.ts';
+import { ImpactJournal } from './impacts/impact-journal.ts';
+import { ImpactNode } from './impacts/impact-node.ts';
+import type { Log } from './log.ts';
+import { DiagnosticsNode } from './nodes/diagnostics.ts';
+import { sensorNodes } from './nodes/registry.ts';
+import type { SensorNode } from './nodes/sensor-node.ts';
+import type { AppendTelemetry } from './nodes/telemetry.ts';
+import { outboxSinks } from './outbox-sinks.ts';
+import { Recorder } from './recording/recorder.ts';
+
+/** What the agent is given besides its configuration. */
+export interface AgentContext {
+  readonly log: Log;
+  /** The program's version, as central shows it. */
+  readonly version: string;
+  /** Where relative model paths start. */
+  readonly programFolder: string;
+}
+
+/** Tells how a part of the agent is; never throws. */
+export type Report = (diagnostic: Diagnostic) => void;
+
+/** Everything the agent is made of. */
+export interface AgentParts {
+  readonly dataFolder: string;
+  readonly log: Log;
+  readonly clock: SystemClock;
+  readonly graph: Graph;
+  readonly outbox: Outbox;
+  readonly recorder: Recorder;
+  readonly diagnostics: DiagnosticsNode;
+  readonly detector: DetectorSupervisor;
+  readonly impacts: ImpactNode;
+  readonly sensors: readonly SensorNode[];
+  /** Null when the configuration switches sync off. */
+  readonly session: SyncSession | null;
+  readonly appendTelemetry: AppendTelemetry;
+  readonly report: Report;
+}
+
+const SECOND_MS = 1_000;
+/** The detector's garbage is small and short-lived: a small heap is enough and keeps its process lean. */
+const DETECTOR_FLAGS: readonly string[] = ['--max-semi-space-size=1', '--max-old-space-size=64'];
+
+/** Opens the storage and makes all parts. Rejects when the storage cannot be used. */
+export async function buildParts(config: AgentConfig, context: AgentContext): Promise<AgentParts> {
+  const { log } = context;
+  const dataFolder = resolve(config.data_dir);
+  const clock = new SystemClock({
+    checkPeriodMs: SECOND_MS,
+    qualityPeriodMs: config.clock.quality_period_s * SECOND_MS,
+    stepThresholdMs: config.clock.step_threshold_ms,
+  });
+  const graph = new Graph((where, error) => log('error', 'a subscriber failed', { where, error }));
+  const early: Diagnostic[] = [];
+  let report: Report = (diagnostic) => early.push(diagnostic);
+  const { outbox, recorder } = await openStorage(config, dataFolder, clock, (diagnostic) => report(diagnostic));
+  const sinks = outboxSinks(outbox, log);
+  const diagnostics = new DiagnosticsNode({ graph, clock, record: sinks.recordDiagnostic });
+  report = loggedReport(diagnostics, log);
+  for (const diagnostic of early) report(diagnostic);
+  graph.subscribeAll('recorder', (message) => recorder.write(message));
+  const impacts = new ImpactNode(
+    {
+      graph,
+      clock,
+      journal: new ImpactJournal(join(dataFolder, 'clips')),
+      store: sinks.impacts,
+      cutClip: (eventId, startNs, endNs) => recorder.cutClip(startNs, endNs, { event_id: eventId }),
+      report,
+    },
+    { preRollNs: secondsToNs(config.detector.pre_roll_s), postRollNs: secondsToNs(config.detector.post_roll_s) },
+  );
+  const detector = new DetectorSupervisor(supervisorOptions(config, context), {
+    impact: (impact) => impacts.take(impact),
+    diagnostic: (diagnostic) => {
+      report(diagnostic);
+      // A detector that listens has told which model it listens with.
+      if (diagnostic.level === 'ok') session?.announce();
+    },
+  });
+  const session = config.sync.enabled
+    ? new SyncSession(sessionOptions(config, { outbox, clock, detector, report, version: context.version }))
+    : null;
+  const { appendTelemetry } = sinks;
+  const sensors = sensorNodes(config.sensors, { graph, clock, appendTelemetry, report });
+  return {
+    dataFolder,
+    log,
+    clock,
+    graph,
+    outbox,
+    recorder,
+    diagnostics,
+    detector,
+    impacts,
+    sensors,
+    session,
+    appendTelemetry,
+    report,
+  };
+}
+
+async function openStorage(config: AgentConfig, dataFolder: string, clock: SystemClock, report: Report) {
+  const outbox = await Outbox.open(join(dataFolder, 'outbox.sqlite'), {
+    clock,
+    maxBytes: config.outbox.max_bytes,
+    maxBlobBytes: config.outbox.max_file_bytes,
+    groupCommitMs: config.outbox.group_commit_ms,
+    onNotice: (notice) => report({ source: 'outbox', values: {}, ...notice }),
+  });
+  try {
+    const { segment_s: segmentS, segment_bytes: maxSegmentBytes, fsync_ms: syncIntervalMs } = config.recorder;
+    const recorder = await Recorder.open(
+      join(dataFolder, 'recordings'),
+      {
+        vehicle: config.vehicle.id,
+        clipFolder: join(dataFolder, 'clips'),
+        maxSegmentMs: segmentS * SECOND_MS,
+        maxSegmentBytes,
+        syncIntervalMs,
+        onDiagnostic: report,
+      },
+      clock,
+    );
+    return { outbox, recorder };
+  } catch (error) {
+    await outbox.close();
+    throw error;
+  }
+}
+
+/** Keeps the diagnostic, and logs it when it changed. */
+function loggedReport(diagnostics: DiagnosticsNode, log: Log): Report {
+  const last = new Map<string, string>();
+  return (diagnostic) => {
+    const { source, level, code, message, cure } = diagnostic;
+    if (last.get(source) !== `${level} ${code}`) {
+      last.set(source, `${level} ${code}`);
+      const logLevel = level === 'ok' ? 'info' : level === 'warn' ? 'warn' : 'error';
+      log(logLevel, message, { source, code, ...(cure === '' ? {} : { cure }) });
+    }
+    diagnostics.report(diagnostic);
+  };
+}
+
+function supervisorOptions({ detector }: AgentConfig, { programFolder }: AgentContext): SupervisorOptions {
+  return {
+    setup: { modelPath: resolve(programFolder, detector.model), thresholds: detector.thresholds },
+    queueChunks: detector.queue_chunks,
+    hangTimeoutMs: detector.hang_timeout_s * SECOND_MS,
+    startTimeoutMs: detector.start_timeout_s * SECOND_MS,
+    entry: new URL('./detector/detector-process.ts', import.meta.url),
+    execArgv: DETECTOR_FLAGS,
+  };
+}
+
+interface SessionParts {
+  readonly outbox: Outbox;
+  readonly clock: SystemClock;
+  readonly detector: DetectorSupervisor;
+  readonly report: Report;
+  readonly version: string;
+}
+
+function sessionOptions({ sync, vehicle }: AgentConfig, parts: SessionParts): SyncSessionOptions {
+  const { outbox, clock, detector, report, version } = parts;
+  const { ca, cert, key } = sync.tls;
+  return {
+    outbox,
+    url: sync.url,
+    vehicle: vehicle.id,
+    clock,
+    tls: { ...(ca && { caPath: ca }), ...(cert && { certPath: cert }), ...(key && { keyPath: key }) },
+    state: () => {
+      const model = detector.statistics().model;
+      const { bootId } = clock.now();
+      return { bootId, agentVersion: version, modelName: model?.name ?? '', modelVersion: model?.version ?? '' };
+    },
+    onNotice: (notice) => report({ source: 'sync', values: {}, ...notice }),
+    // Central has the clip, whole and checked; the recording still holds its sound.
+    onBlobStored: (blob) => void rm(blob.path, { force: true }).catch(() => {}),
+  };
+}
+
+function secondsToNs(seconds: number): bigint {
+  return BigInt(Math.round(seconds * 1e9));
+}

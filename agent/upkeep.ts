@@ -1,0 +1,105 @@
+/** What the agent does at fixed times: discipline the clock, publish its quality, tell diagnostics and health, remove old recordings. */
+import { join } from 'node:path';
+import type { Diagnostic, Stamp } from '../drivers/sample.ts';
+import type { ClockStep } from './clock.ts';
+import type { ClockQuality } from './clock-quality.ts';
+import type { AgentConfig } from './config/schema.ts';
+import type { Publish } from './graph.ts';
+import { HealthNode } from './health/health-node.ts';
+import type { HealthReport } from './health/metrics.ts';
+import { outboxFigures, recorderFigures } from './health/part-figures.ts';
+import { timeReferenceTopic } from './nodes/topics.ts';
+import type { AgentParts } from './parts.ts';
+import { retain } from './retention.ts';
+
+const SECOND_MS = 1_000;
+const RETENTION_PERIOD_MS = 60_000;
+/** A step of the clock stays the news for so long. */
+const STEP_NEWS_MS = 10_000;
+
+/** The upkeep of one agent. */
+export class Upkeep {
+  readonly #config: AgentConfig;
+  readonly #parts: AgentParts;
+  readonly #health: HealthNode;
+  readonly #publishTime: Publish<Stamp>;
+  #clockSteps = 0;
+  #lastStepMs = Number.NEGATIVE_INFINITY;
+  #retaining: Promise<unknown> = Promise.resolve();
+
+  constructor(config: AgentConfig, parts: AgentParts, onHealth: (report: HealthReport) => void) {
+    this.#config = config;
+    this.#parts = parts;
+    this.#publishTime = parts.graph.advertise(timeReferenceTopic);
+    const { clock, dataFolder, appendTelemetry, report } = parts;
+    const collect = () => this.#collect();
+    this.#health = new HealthNode({ clock, dataFolder, collect, appendTelemetry, report, onReport: onHealth });
+  }
+
+  /** Runs until `signal` aborts; never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, diagnostics } = this.#parts;
+    const periodMs = this.#config.health.period_s * SECOND_MS;
+    const timers = [
+      setInterval(() => this.#eachSecond(), SECOND_MS),
+      setInterval(() => diagnostics.publishAll(), Math.max(SECOND_MS, periodMs)),
+      setInterval(() => this.#retain(), RETENTION_PERIOD_MS),
+    ];
+    this.#retain();
+    await Promise.all([clock.run(signal, (step) => this.#stepped(step)), this.#health.run(periodMs, signal)]);
+    for (const timer of timers) clearInterval(timer);
+    diagnostics.publishAll();
+    await this.#retaining;
+  }
+
+  #eachSecond(): void {
+    const { clock, report } = this.#parts;
+    const stamp = clock.now();
+    this.#publishTime(stamp, stamp);
+    if (performance.now() - this.#lastStepMs > STEP_NEWS_MS) report(clockDiagnostic(clock.quality(), this.#clockSteps));
+  }
+
+  #stepped({ stepNs }: ClockStep): void {
+    this.#clockSteps += 1;
+    this.#lastStepMs = performance.now();
+    const stepS = Number(stepNs) / 1e9;
+    const message = `the system clock jumped by ${stepS.toFixed(3)} s; later stamps are in the new time`;
+    const values = { step_s: stepS, steps: this.#clockSteps };
+    this.#parts.report({ source: 'clock', level: 'warn', code: 'step', message, cure: '', values });
+  }
+
+  #retain(): void {
+    const { dataFolder, recorder, report } = this.#parts;
+    const recordingsFolder = join(dataFolder, 'recordings');
+    const { recordingId } = recorder;
+    this.#retaining = retain({ recordingsFolder, recordingId, diskShare: this.#config.recorder.disk_share, report });
+  }
+
+  #collect() {
+    const { graph, diagnostics, detector, impacts, recorder, outbox, clock, session } = this.#parts;
+    return {
+      topics: graph.statistics(),
+      diagnostics: diagnostics.all(),
+      detector: detector.statistics(),
+      impacts: impacts.statistics(),
+      recorder: recorderFigures(recorder.stats()),
+      outbox: outboxFigures(outbox.stats()),
+      clock: clock.quality(),
+      clockSteps: this.#clockSteps,
+      syncConnected: session?.status().connected ?? false,
+    };
+  }
+}
+
+function clockDiagnostic({ synchronised, estimatedErrorNs, source }: ClockQuality, steps: number): Diagnostic {
+  const errorS = estimatedErrorNs === null ? 'unknown' : Number(estimatedErrorNs) / 1e9;
+  const about = { source: 'clock', values: { synchronised: String(synchronised), error_s: errorS, source, steps } };
+  if (synchronised) return { ...about, level: 'ok', code: 'ok', message: `synchronised, as ${source} says`, cure: '' };
+  return {
+    ...about,
+    level: 'warn',
+    code: 'unsynchronised',
+    message: 'expected a synchronised system clock, found one that nobody vouches for',
+    cure: 'Give the vehicle a network with time servers; stamps are put right by central when it has one.',
+  };
+}
