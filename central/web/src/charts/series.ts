@@ -96,3 +96,25 @@ export function linePoints(
   });
   return points;
 }
+
+/**
+ * The value axis of a plot: the range of all values, but never narrower than ten of the last shown digit, so that noise
+ * does not look like news; with a margin of a tenth on each side. `[0, 1]` without any value.
+ */
+export function valueRange(values: readonly (readonly (number | null)[])[], digits: number): readonly [number, number] {
+  let low = Number.POSITIVE_INFINITY;
+  let high = Number.NEGATIVE_INFINITY;
+  for (const row of values) {
+    for (const value of row) {
+      if (value === null) continue;
+      low = Math.min(low, value);
+      high = Math.max(high, value);
+    }
+  }
+  if (low > high) return [0, 1];
+  const least = 10 ** (1 - digits);
+  const missing = Math.max(0, least - (high - low)) / 2;
+  const margin = (high - low + 2 * missing) / 10;
+  const bottom = low - missing - margin;
+  return [low >= 0 ? Math.max(0, bottom) : bottom, high + missing + margin];
+}

@@ -9,7 +9,7 @@ import { paletteOf } from '../theme/palette.ts';
 import { useTheme } from '../theme/use-theme.ts';
 import { useCursor } from './cursor.tsx';
 import { type LineOption, useLineChart } from './echarts-line.ts';
-import { linePoints, nearestIndex, newestValue, type Series, usualStep, valueAt } from './series.ts';
+import { linePoints, nearestIndex, newestValue, type Series, usualStep, valueAt, valueRange } from './series.ts';
 
 export interface ChartLine {
   readonly name: string;
@@ -50,7 +50,8 @@ export function TimeChart(props: TimeChartProps) {
     undefined,
   );
   const at = inside ? cursor : (longest?.t.at(-1) ?? toMs);
-  const words = lines.map(({ name }, index) => `${name} ${formatNumber(values[index], digits)} ${unit}`).join(', ');
+  const texts = values.map((value) => (props.steps && value !== null ? yesOrNo(value) : formatNumber(value, digits)));
+  const words = lines.map(({ name }, index) => `${name} ${texts[index]} ${unit}`).join(', ');
 
   const onPointer = (clientX: number) => {
     const box = plot.current?.getBoundingClientRect();
@@ -70,7 +71,7 @@ export function TimeChart(props: TimeChartProps) {
       <figcaption className="chart-head">
         <span className="chart-title">{title}</span>
         {unit !== '' && <span className="chart-unit">{unit}</span>}
-        <Legend lines={lines} values={values} digits={digits} colours={palette.series} single={lines.length === 1} />
+        <Legend lines={lines} texts={texts} colours={palette.series} single={lines.length === 1} />
       </figcaption>
       <div
         className="chart-plot"
@@ -123,13 +124,12 @@ function keyTarget(key: string, t: readonly number[], cursor: number | null): nu
 
 interface LegendProps {
   readonly lines: readonly ChartLine[];
-  readonly values: readonly (number | null)[];
-  readonly digits: number;
+  readonly texts: readonly string[];
   readonly colours: readonly string[];
   readonly single: boolean;
 }
 
-function Legend({ lines, values, digits, colours, single }: LegendProps) {
+function Legend({ lines, texts, colours, single }: LegendProps) {
   return (
     <span className={single ? 'legend legend-single' : 'legend'}>
       {lines.map(({ name }, index) => (
@@ -140,7 +140,7 @@ function Legend({ lines, values, digits, colours, single }: LegendProps) {
               <span className="legend-name">{name}</span>
             </>
           )}
-          <span className="legend-value">{formatNumber(values[index], digits)}</span>
+          <span className="legend-value">{texts[index]}</span>
         </span>
       ))}
     </span>
@@ -203,7 +203,7 @@ function chartOption(props: TimeChartProps, theme: 'light' | 'dark'): LineOption
       {
         type: 'value',
         scale: true,
-        ...(steps ? { min: 0, max: 1, interval: 1 } : { splitNumber: 3 }),
+        ...(steps ? { min: 0, max: 1, interval: 1 } : { splitNumber: 3, ...leastRange(lines, digits) }),
         axisLabel: { ...text, formatter: (value: number) => axisNumber(value, digits, steps) },
         splitLine: { lineStyle: { color: palette.grid } },
       },
@@ -213,9 +213,24 @@ function chartOption(props: TimeChartProps, theme: 'light' | 'dark'): LineOption
   };
 }
 
+/** Bounds for the value axis when its values differ too little; nothing (so: nice round bounds) when they do not. */
+function leastRange(lines: readonly ChartLine[], digits: number): { min?: number; max?: number } {
+  const known = lines.flatMap(({ series }) => series.mean.filter((value) => value !== null));
+  const low = known.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY);
+  const high = known.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+  if (low > high || high - low >= 10 ** (1 - digits)) return {};
+  const [min, max] = valueRange([[low, high]], digits);
+  const unit = 10 ** -digits;
+  return { min: Math.floor(min / unit) * unit, max: Math.ceil(max / unit) * unit };
+}
+
+function yesOrNo(flag: number): string {
+  return flag >= 0.5 ? 'yes' : 'no';
+}
+
 /** Axis labels fit in 44 px: no more digits than the values have, thousands as `k`. */
 function axisNumber(value: number, digits: number, steps: boolean): string {
-  if (steps) return value === 1 ? 'yes' : 'no';
+  if (steps) return yesOrNo(value);
   if (Math.abs(value) >= 10_000) return `${formatNumber(value / 1000, Math.abs(value) < 100_000 ? 1 : 0)}k`;
   const whole = Number.isInteger(value);
   return formatNumber(value, whole ? 0 : Math.max(1, Math.min(3, digits + (Math.abs(value) < 1 ? 1 : 0))));

@@ -16,6 +16,8 @@ export interface TableColumn<Row> {
   readonly sortable?: boolean;
   /** Numbers are set to the right. */
   readonly numeric?: boolean;
+  /** Whether the value says by itself what it is, so that a card needs no caption for it. */
+  readonly plain?: boolean;
 }
 
 interface DataTableProps<Row> {
@@ -109,7 +111,7 @@ export function DataTable<Row extends object>(props: DataTableProps<Row>) {
                   key={cell.id}
                   role="cell"
                   data-column={cell.column.id}
-                  data-header={columnOf(cell.column.id)?.header}
+                  data-header={columnOf(cell.column.id)?.plain ? undefined : columnOf(cell.column.id)?.header}
                   className={columnOf(cell.column.id)?.numeric ? 'numeric' : undefined}
                 >
                   <table.FlexRender cell={cell} />

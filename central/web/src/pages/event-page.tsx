@@ -105,7 +105,7 @@ function EventBody({ event }: { readonly event: ImpactEvent }) {
             <p className="cluster">
               <a className="button" href={clipSoundUrl(event.id)} download={`${event.id}.wav`}>
                 <Icon name="download" />
-                WAV, 8 channels
+                WAV, 8 ch
               </a>
               <a className="button" href={clipRecordingUrl(event.id)} download={`${event.id}.mcap`}>
                 <Icon name="download" />

@@ -26,6 +26,7 @@ const columns: readonly TableColumn<ImpactEvent>[] = [
   {
     id: 'captured_at',
     header: 'Time',
+    plain: true,
     sortable: true,
     cell: (event) => (
       <Link href={`/events/${encodeURIComponent(event.id)}`} className="cell-link">
@@ -33,11 +34,12 @@ const columns: readonly TableColumn<ImpactEvent>[] = [
       </Link>
     ),
   },
-  { id: 'label', header: 'Label', sortable: true, cell: ({ label }) => <LabelChip label={label} /> },
-  { id: 'score', header: 'Score', sortable: true, cell: ({ score }) => <ScoreBar score={score} /> },
+  { id: 'label', header: 'Label', plain: true, sortable: true, cell: ({ label }) => <LabelChip label={label} /> },
+  { id: 'score', header: 'Score', plain: true, sortable: true, cell: ({ score }) => <ScoreBar score={score} /> },
   {
     id: 'vehicle',
     header: 'Vehicle',
+    plain: true,
     sortable: true,
     cell: ({ vehicle }) => <Link href={`/vehicles/${encodeURIComponent(vehicle)}`}>{vehicle}</Link>,
   },

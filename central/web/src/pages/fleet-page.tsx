@@ -13,6 +13,8 @@ import { VehicleCard } from './fleet/vehicle-card.tsx';
 
 /** Cards ask for live values and history each, so only a screenful is shown at once. */
 const cardLimit = 12;
+/** Fewer vehicles than this are found by looking. */
+const searchFrom = 6;
 
 export function FleetPage() {
   const vehicles = useQuery(vehiclesQuery());
@@ -50,21 +52,25 @@ function Vehicles({ vehicles }: { readonly vehicles: readonly Vehicle[] }) {
   return (
     <>
       <FleetSummary vehicles={vehicles} />
-      <div className="toolbar">
-        <label className="field field-grow">
-          <span>Find a vehicle</span>
-          <input type="search" value={search} onChange={(change) => setSearch(change.target.value)} />
-        </label>
-        <fieldset className="segments">
-          <legend className="visually-hidden">Show as</legend>
-          {(['cards', 'table'] as const).map((one) => (
-            <label key={one}>
-              <input type="radio" name="fleet-view" checked={view === one} onChange={() => setAsked(one)} />
-              <span>{one === 'cards' ? 'Cards' : 'Table'}</span>
+      {vehicles.length > 1 && (
+        <div className="toolbar">
+          {vehicles.length >= searchFrom && (
+            <label className="field field-grow">
+              <span>Find a vehicle</span>
+              <input type="search" value={search} onChange={(change) => setSearch(change.target.value)} />
             </label>
-          ))}
-        </fieldset>
-      </div>
+          )}
+          <fieldset className="segments">
+            <legend className="visually-hidden">Show as</legend>
+            {(['cards', 'table'] as const).map((one) => (
+              <label key={one}>
+                <input type="radio" name="fleet-view" checked={view === one} onChange={() => setAsked(one)} />
+                <span>{one === 'cards' ? 'Cards' : 'Table'}</span>
+              </label>
+            ))}
+          </fieldset>
+        </div>
+      )}
       {found.length === 0 && <Empty title={`No vehicle's name contains “${search.trim()}”`} />}
       {view === 'table' && found.length > 0 && <FleetTable vehicles={found} />}
       {view === 'cards' && (

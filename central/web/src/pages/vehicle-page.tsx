@@ -73,13 +73,6 @@ function VehicleBody({ vehicle }: { readonly vehicle: VehicleDetail }) {
         </div>
       </dl>
       <div className="vehicle-columns">
-        <section aria-labelledby="measurements">
-          <div className="section-head">
-            <h2 id="measurements">Measurements</h2>
-            <RangePicker window={window} onWindow={setWindow} />
-          </div>
-          <VehicleCharts vehicle={vehicle.id} window={window} />
-        </section>
         <div className="side">
           <section className="panel" aria-labelledby="diagnostics">
             <div className="panel-head">
@@ -89,6 +82,13 @@ function VehicleBody({ vehicle }: { readonly vehicle: VehicleDetail }) {
           </section>
           <VehicleImpacts vehicle={vehicle.id} />
         </div>
+        <section className="measurements" aria-labelledby="measurements">
+          <div className="section-head">
+            <h2 id="measurements">Measurements</h2>
+            <RangePicker window={window} onWindow={setWindow} />
+          </div>
+          <VehicleCharts vehicle={vehicle.id} window={window} />
+        </section>
       </div>
       <section className="panel" aria-labelledby="ledger">
         <div className="panel-head">

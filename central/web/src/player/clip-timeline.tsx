@@ -10,6 +10,7 @@ import { Failed, QueryView } from '../components/states.tsx';
 import { formatNumber } from '../format/format-value.ts';
 import { useTheme } from '../theme/use-theme.ts';
 import { frequencyHeight, frequencyTicks } from './frequency-scale.ts';
+import { Ruler } from './ruler.tsx';
 import { SensorRows } from './sensor-rows.tsx';
 import { TimeRow } from './time-row.tsx';
 import { Transport } from './transport.tsx';
@@ -83,6 +84,7 @@ export function ClipTimeline({ event }: { readonly event: ImpactEvent }) {
         <Failed what={`the sound of channel ${channel}`} error={player.failure} retry={() => void sound.refetch()} />
       )}
       <div ref={rows} className={player.ready ? 'timeline' : 'timeline timeline-waiting'} style={style}>
+        <Ruler {...timeAxis} />
         <TimeRow
           {...timeAxis}
           title={`Sound, channel ${channel}`}

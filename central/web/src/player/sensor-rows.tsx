@@ -2,7 +2,7 @@
 import { useMemo, useRef } from 'react';
 import type { EventSensors, SensorSeries } from '../api/types.ts';
 import { type LineOption, useLineChart } from '../charts/echarts-line.ts';
-import { linePoints, usualStep, valueAt } from '../charts/series.ts';
+import { linePoints, usualStep, valueAt, valueRange } from '../charts/series.ts';
 import { Empty } from '../components/states.tsx';
 import { fieldMeaning, streamTitle } from '../format/field-catalogue.ts';
 import { formatNumber } from '../format/format-value.ts';
@@ -92,18 +92,33 @@ function SensorRow({ group, timeAxis }: { readonly group: SensorGroup; readonly 
 
 function rowOption(group: SensorGroup, durationS: number, theme: ThemeName): LineOption {
   const palette = paletteOf(theme);
+  const digits = group.series[0]?.digits ?? 1;
+  const [low, high] = valueRange(
+    group.series.map(({ mean }) => mean),
+    digits,
+  );
   return {
     animation: false,
-    grid: { left: 0, right: 0, top: 6, bottom: 6 },
+    grid: { left: 0, right: 0, top: 3, bottom: 3 },
     xAxis: { type: 'value', min: 0, max: durationS || 1, show: false },
     yAxis: {
       type: 'value',
-      scale: true,
-      splitNumber: 2,
-      axisLabel: { inside: true, color: palette.text, fontSize: 10, fontFamily: 'inherit', margin: 3 },
+      min: low,
+      max: high,
+      interval: high - low,
+      axisLabel: {
+        inside: true,
+        color: palette.text,
+        fontSize: 10,
+        fontFamily: 'inherit',
+        margin: 4,
+        verticalAlignMinLabel: 'bottom',
+        verticalAlignMaxLabel: 'top',
+        formatter: (value: number) => formatNumber(value, digits),
+      },
       axisLine: { show: false },
       axisTick: { show: false },
-      splitLine: { lineStyle: { color: palette.grid } },
+      splitLine: { show: false },
     },
     series: group.series.map((series, index) => ({
       type: 'line' as const,

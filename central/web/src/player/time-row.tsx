@@ -17,11 +17,12 @@ interface TimeRowProps extends TimeAxis {
   readonly height: number;
   /** Whether this row is where the keyboard moves the position; one row is. */
   readonly slider?: boolean;
+  readonly className?: string;
   readonly children: ReactNode;
 }
 
 export function TimeRow(props: TimeRowProps) {
-  const { title, detail, height, durationS, cursorS, onsetS, onSeek, slider = false, children } = props;
+  const { title, detail, height, durationS, cursorS, onsetS, onSeek, slider = false, className = '', children } = props;
   const onPointer = (event: PointerEvent<HTMLDivElement>) => {
     if (event.type === 'pointermove' && event.buttons !== 1) return;
     const box = event.currentTarget.getBoundingClientRect();
@@ -54,7 +55,7 @@ export function TimeRow(props: TimeRowProps) {
       }
     : {};
   return (
-    <div className="time-row">
+    <div className={`time-row ${className}`}>
       <div className="time-row-head">
         <span className="time-row-title">{title}</span>
         <span className="time-row-detail">{detail}</span>

@@ -130,7 +130,7 @@ function createPlayer(waveform: HTMLElement, spectrogram: HTMLElement, theme: Th
       frequencyMin: 0,
       frequencyMax: sampleRateHz / 2,
       autoGain: true,
-      rangeDB: 75,
+      rangeDB: 66,
       colorMap: spectrumColours(palette),
     }),
   );

@@ -1,6 +1,8 @@
 /** The filters above the table of events. */
 import { useQuery } from '@tanstack/react-query';
+import { useState } from 'react';
 import { vehiclesQuery } from '../../api/queries.ts';
+import { Icon } from '../../components/icon.tsx';
 import { fromLocalField, toLocalField } from '../../format/format-time.ts';
 import { labelTitle } from '../../format/format-value.ts';
 import { type EventSearch, isFiltered } from './event-search.ts';
@@ -19,12 +21,18 @@ function localField(at: string): string {
 }
 
 export function EventFilters({ search, onChange, onReset }: EventFiltersProps) {
+  const [open, setOpen] = useState(() => isFiltered(search));
   const vehicles = useQuery(vehiclesQuery());
   const known = vehicles.data?.vehicles.map(({ id }) => id) ?? [];
   const vehicleChoices = search.vehicle && !known.includes(search.vehicle) ? [search.vehicle, ...known] : known;
   const labelChoices = search.label && !labels.includes(search.label) ? [...labels, search.label] : labels;
   return (
-    <search className="filters" aria-label="Filter events">
+    <search className={open ? 'filters' : 'filters filters-closed'} aria-label="Filter events">
+      {/* Narrow screens show the filters only when asked. */}
+      <button type="button" className="button filters-toggle" aria-expanded={open} onClick={() => setOpen(!open)}>
+        {isFiltered(search) ? 'Filters (set)' : 'Filters'}
+        <Icon name={open ? 'up' : 'down'} size={13} />
+      </button>
       <label className="field">
         <span>Vehicle</span>
         <select value={search.vehicle} onChange={(change) => onChange({ vehicle: change.target.value })}>

@@ -11,14 +11,16 @@ const columns: readonly TableColumn<Vehicle>[] = [
   {
     id: 'id',
     header: 'Vehicle',
+    plain: true,
     sortable: true,
     cell: ({ id }) => <Link href={`/vehicles/${encodeURIComponent(id)}`}>{id}</Link>,
   },
-  { id: 'online', header: 'State', sortable: true, cell: ({ online }) => <OnlineBadge online={online} /> },
+  { id: 'online', header: 'State', plain: true, sortable: true, cell: ({ online }) => <OnlineBadge online={online} /> },
   { id: 'last_seen_at', header: 'Last seen', sortable: true, cell: (vehicle) => <Ago at={vehicle.last_seen_at} /> },
   {
     id: 'diagnostics',
     header: 'Sensors',
+    plain: true,
     sortable: true,
     cell: ({ diagnostics }) => <LevelCounts counts={diagnostics} />,
   },

@@ -43,6 +43,7 @@ const columns: readonly TableColumn<LedgerRow>[] = [
   {
     id: 'stream',
     header: 'Stream',
+    plain: true,
     sortable: true,
     cell: ({ stream }) => <span title={stream}>{streamTitle(stream)}</span>,
   },
