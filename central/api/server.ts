@@ -81,9 +81,9 @@ export async function createApi(parts: ApiParts): Promise<Api> {
 
 /** The transform makes each named schema twice, as `X` and `XInput`; no request here refers to a named one. */
 function withoutInputTwins(document: ReturnType<typeof jsonSchemaTransformObject>): typeof document {
-  const schemas = document.components?.schemas ?? {};
-  const kept = Object.entries(schemas).filter(([name]) => !name.endsWith('Input'));
-  return { ...document, components: { ...document.components, schemas: Object.fromEntries(kept) } } as typeof document;
+  const schemas: Record<string, unknown> = ('components' in document && document.components?.schemas) || {};
+  for (const name of Object.keys(schemas)) if (name.endsWith('Input')) delete schemas[name];
+  return document;
 }
 
 function addErrorHandler(api: Api, { log }: ApiParts): void {
