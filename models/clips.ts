@@ -45,7 +45,7 @@ export async function readClips(csvPath: string): Promise<Clip[]> {
     const at = (column: (typeof COLUMNS)[number]) => row[header.indexOf(column)] ?? '';
     const empty = COLUMNS.find((column) => at(column) === '');
     if (row.length !== header.length || empty !== undefined) {
-      const found = empty === undefined ? `${row.length} cells` : `no ${empty}`;
+      const found = row.length === header.length ? `no ${empty}` : `${row.length} cells`;
       throw new ModelError(
         'invalid-clips',
         `${csvPath}: clip ${i + 1}: expected ${header.length} cells, found ${found}`,

@@ -71,12 +71,8 @@ def add_network(g: Graph, model: network.ImpactNet, x: str, name: str, temperatu
                    pads=[*layer.padding, *layer.padding], group=layer.groups)
         return g.node("Relu", [y], f"{name}/{part}/relu")
 
-    x = conv(x, model.first, model.first_norm, "first")
-    for i, block in enumerate(model.blocks):
-        x = conv(x, block.depthwise, block.depthwise_norm, f"block{i}/depthwise")
-        x = conv(x, block.pointwise, block.pointwise_norm, f"block{i}/pointwise")
-    x = conv(x, model.collapse, model.collapse_norm, "collapse")
-    x = conv(x, model.mix, model.mix_norm, "mix")
+    for i, (layer, norm) in enumerate(zip(model.convolutions, model.norms)):
+        x = conv(x, layer, norm, f"conv{i}")
     mean = g.node("GlobalAveragePool", [x], f"{name}/mean")
     peak = g.node("GlobalMaxPool", [x], f"{name}/max")
     x = g.node("Concat", [mean, peak], f"{name}/pooled", axis=1)

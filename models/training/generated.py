@@ -35,7 +35,7 @@ def generator_key() -> str:
     return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.parent.name == "generated" or f.name in ("wav.ts", "geometry.ts"))).hexdigest()[:12]
 
 
-def render(options: dict, cache: Path, node: str = "node") -> Rendered:
+def render(options: dict, cache: Path, node: str = str(ROOT / "node_modules/.bin/node")) -> Rendered:
     """Renders (or takes from the cache) one piece; `options` as renderToWav has them, without paths."""
     folder = cache / "generated" / f"{data.front_end_key()}-{generator_key()}"
     folder.mkdir(parents=True, exist_ok=True)

@@ -34,9 +34,10 @@ def onset_peaks(power: np.ndarray, range_db: float) -> np.ndarray:
     """Frames where the energy rises steeply to within `range_db` of the loudest such rise; at least one."""
     weight = np.linspace(1, 4, BANDS)  # brings out the high bands, where blows stand out of rumble
     energy = (power * weight).sum(axis=1) + 1e-11
-    before = np.array([energy[max(0, i - 5) : i].mean() if i else 1e-11 for i in range(len(energy))])
+    view = np.lib.stride_tricks.sliding_window_view
+    before = view(np.pad(energy, (5, 0), constant_values=1e-11), 5)[:-1].mean(axis=1)
     rise = np.maximum(energy - before, 0)
-    local = np.array([rise[i] >= rise[max(0, i - 4) : i + 5].max() for i in range(len(rise))])
+    local = rise >= view(np.pad(rise, 4), 9).max(axis=1)
     wanted = local & (rise > rise.max() * 10 ** (-range_db / 10)) & (energy > 1.6 * before)
     return np.flatnonzero(wanted) if wanted.any() else np.array([int(rise.argmax())])
 
@@ -145,16 +146,12 @@ class Sampler:
         high = np.where(r.random((n, 1)) < c["high_pass"], r.uniform(0, 0.4, (n, 1)), -1)
         curve -= np.maximum(high - band, 0) * r.uniform(40, 200, (n, 1))
         power = power * torch.from_numpy(10 ** (curve / 10)).float()[:, None, :]
-        echo = torch.from_numpy(r.random(n) < c["echo"])
-        if echo.any():
-            decay = torch.from_numpy(r.uniform(5, 45, n)).float()[:, None]
-            kernel = torch.exp(-torch.arange(60)[None] / decay * 2.3)
-            kernel = kernel / kernel.sum(1, keepdim=True) * torch.from_numpy(r.uniform(0.2, 1.5, n)).float()[:, None]
-            kernel = torch.where(echo[:, None], kernel, torch.zeros_like(kernel))
-            kernel[:, 0] += 1
-            x = torch.nn.functional.pad(power.transpose(1, 2), (59, 0)).reshape(1, n * BANDS, -1)
-            w = kernel.flip(1).repeat_interleave(BANDS, 0)[:, None]
-            power = torch.nn.functional.conv1d(x, w, groups=n * BANDS).reshape(n, BANDS, -1).transpose(1, 2)
+        echo = np.flatnonzero(r.random(n) < c["echo"])
+        decay = torch.from_numpy(r.uniform(5, 45, (len(echo), 1, 1))).float()
+        strength = torch.from_numpy(r.uniform(0.2, 1.5, (len(echo), 1, 1))).float()
+        age = self.offsets[:, None] - self.offsets[None]  # [to, from] frames
+        kernel = strength * 2.3 / decay * torch.exp(-2.3 * age.clamp(min=0) / decay) * (age >= 0)
+        power[echo] += kernel @ power[echo]
         return power
 
     def damage(self, power: torch.Tensor) -> torch.Tensor:
@@ -164,7 +161,7 @@ class Sampler:
         level = np.where(noisy, 10 ** (r.uniform(-55, -8, n) / 10), 0)[:, None]
         shape = 10 ** (np.linspace(0, 1, BANDS)[None] * r.uniform(-25, 10, (n, 1)) / 10)
         floor = torch.from_numpy(level * shape / shape.mean(1, keepdims=True)).float()
-        speckle = torch.from_numpy(r.exponential(1, (n, FRAMES, BANDS)) * 0.5 + 0.5).float()
+        speckle = torch.from_numpy(r.standard_exponential((n, FRAMES, BANDS), np.float32)) * 0.5 + 0.5
         power = power + floor[:, None, :] * power.mean(dim=(1, 2), keepdim=True) * speckle
         mask = torch.ones(n, FRAMES, BANDS)
         for i in np.flatnonzero(r.random(n) < c["mask"]):

@@ -1,0 +1,107 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { type Clip, decodeClip, readClips } from '../../models/clips.ts';
+import { type Detection, ImpactDetector } from '../../models/detector.ts';
+import { type EvaluationResult, evaluate, formatEvaluation } from '../../models/evaluate.ts';
+import { type Model, readModel } from '../../models/package.ts';
+import { ModelSession } from '../../models/session.ts';
+
+const CLIPS = fileURLToPath(new URL('../../../shared/data/esc50/clips.csv', import.meta.url));
+const soxMissing = spawnSync('sox', ['--version']).error !== undefined;
+const reason = existsSync(CLIPS)
+  ? soxMissing && process.env.CI === undefined
+    ? ' (skipped: sox is not installed)'
+    : ''
+  : ' (skipped: ../shared/data/esc50 is absent)';
+
+const RATE = 48_000;
+const CHANNELS = 8;
+const START_NS = 1_700_000_000_000_000_000n;
+
+function rms(samples: Float32Array): number {
+  return Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / samples.length);
+}
+
+/** The loudest stretch of a clip, from 30 ms before its loudest moment, `lengthS` long. */
+function loudest(samples: Float32Array, lengthS: number): Float32Array {
+  let peak = 0;
+  for (let i = 0; i < samples.length; i++) {
+    peak = Math.abs(samples[i] ?? 0) > Math.abs(samples[peak] ?? 0) ? i : peak;
+  }
+  const from = Math.max(0, peak - 0.03 * RATE);
+  return samples.slice(from, from + lengthS * RATE);
+}
+
+/** Engine sound for `lengthS` with blows mixed in at `snrDb` (loudest 100 ms over the engine), on all microphones. */
+function drive(engine: Float32Array, blows: readonly Float32Array[], everyS: number, snrDb: number): Int16Array {
+  const lengthS = everyS * (blows.length + 1);
+  const mono = Float32Array.from({ length: lengthS * RATE }, (_, i) => engine[i % engine.length] ?? 0);
+  const level = rms(engine);
+  blows.forEach((blow, k) => {
+    const gain = (level * 10 ** (snrDb / 20)) / rms(blow.subarray(0, 0.1 * RATE));
+    blow.forEach((sample, i) => {
+      mono[(k + 1) * everyS * RATE + i] = (mono[(k + 1) * everyS * RATE + i] ?? 0) + gain * sample;
+    });
+  });
+  const scale = 25_000 / mono.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+  return Int16Array.from({ length: mono.length * CHANNELS }, (_, i) =>
+    Math.round((mono[Math.floor(i / CHANNELS)] ?? 0) * scale),
+  );
+}
+
+async function detect(model: Model, pcm: Int16Array): Promise<Detection[]> {
+  const session = await ModelSession.open(model, { threads: 1 });
+  try {
+    const detector = new ImpactDetector(session, model.description, { sampleRateHz: RATE, channels: CHANNELS });
+    const found: Detection[] = [];
+    for (let frame = 0; frame * CHANNELS < pcm.length; frame += 4800) {
+      const chunk = pcm.subarray(frame * CHANNELS, (frame + 4800) * CHANNELS);
+      found.push(...(await detector.push(chunk, START_NS + (BigInt(frame) * 1_000_000_000n) / BigInt(RATE))));
+    }
+    return [...found, ...(await detector.flush())];
+  } finally {
+    await session.close();
+  }
+}
+
+describe.skipIf(reason !== '')(`the shipped model on real clips it never met${reason}`, () => {
+  describe.each(['models/impact.fp32.onnx', 'models/impact.int8.onnx'])('%s', (modelPath) => {
+    let result: EvaluationResult;
+    beforeAll(async () => {
+      result = await evaluate({ modelPath, clipsPath: CLIPS, fold: '4' });
+    }, 300_000);
+
+    test('ranks impacts of fold 4 above everything else: AUC at least 0.95', () => {
+      console.log(`${modelPath}: roc_auc ${result.roc_auc}, recall_at_fpr ${JSON.stringify(result.recall_at_fpr)}`);
+      expect(result.impacts).toBe(16);
+      expect(result.roc_auc).toBeGreaterThanOrEqual(0.95);
+    });
+
+    test('gives each clip a probability, and prints the metrics under the clips', () => {
+      expect(result.clips.every(({ score }) => score >= 0 && score <= 1)).toBe(true);
+      const text = formatEvaluation(result);
+      expect(text).toContain(`roc_auc  ${result.roc_auc?.toFixed(4)}`);
+      expect(text).toMatch(/recall_at_fpr 0\.02 {2}[01]\.\d{4}\n.*0\.05 .*\n.*0\.1 /);
+      expect(text.split('\n').filter((line) => / fold 4 /.test(line)).length).toBe(result.clips.length);
+    });
+  });
+
+  test('hears single blows in real engine sound at 10 dB as one event each, where they are', async () => {
+    const clips = (await readClips(CLIPS)).filter(({ fold }) => fold === '4');
+    const ofClass = (name: string) => clips.filter((clip) => clip.class === name);
+    const sound = (clip: Clip) => decodeClip(clip.path, RATE);
+    const chosen = [...ofClass('glass_breaking').slice(0, 4), ...ofClass('door_knock').slice(0, 4)];
+    const blows = (await Promise.all(chosen.map(sound))).map((samples) => loudest(samples, 0.6));
+    const engine = await sound(ofClass('engine')[0] as Clip);
+    const found = await detect(await readModel('models/impact.int8.onnx'), drive(engine, blows, 4, 10));
+    const near = (second: number) =>
+      found.filter(({ onsetNs }) => Math.abs(Number(onsetNs - START_NS) / 1e9 - second) < 0.3).length;
+    const heard = blows.map((_, k) => near((k + 1) * 4));
+    console.log(`blows heard: ${heard.join(' ')}, events in all: ${found.length}`);
+    expect(Math.max(...heard)).toBe(1);
+    expect(heard.filter((count) => count === 1).length).toBeGreaterThanOrEqual(6);
+    expect(found.length - heard.filter((count) => count === 1).length).toBeLessThanOrEqual(1);
+  });
+});
