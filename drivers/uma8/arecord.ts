@@ -106,6 +106,7 @@ function exitFailure(
 }
 
 const COMPLAINTS: readonly (readonly [pattern: RegExp, code: string])[] = [
+  [/read error|Input\/output error/i, 'unplugged'],
   [/Device or resource busy/i, 'device-busy'],
   [
     /No such (file or directory|device)|Unknown PCM|cannot find card|Connection refused|Invalid card/i,
@@ -116,7 +117,6 @@ const COMPLAINTS: readonly (readonly [pattern: RegExp, code: string])[] = [
     /Channels count non available|rate is not accurate|Sample format non available|Unable to install hw params/i,
     'wrong-format',
   ],
-  [/Input\/output error|No such device|read error/i, 'unplugged'],
 ];
 
 function complaintCode(complaint: string): string {

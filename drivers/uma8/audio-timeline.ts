@@ -9,7 +9,7 @@ const BUCKET_NS = 500_000_000;
 const BUCKETS_PER_POINT = 20;
 /** Points of the drift estimate kept: 30 of 10 s. */
 const MOST_POINTS = 30;
-/** A delay that lasts a whole stretch and exceeds this is lost sound, not lateness; an ALSA period buffer refills within it. */
+/** A delay beyond this that lasts two whole stretches is lost sound, not lateness. */
 const GAP_NS = 25_000_000;
 /** While young, the timeline jumps to each earlier arrival; later it only slews. */
 const SETTLING_NS = 3_000_000_000;
@@ -18,7 +18,10 @@ const SLEW_NS_PER_S = 200_000;
 /** Crystals of USB sound devices are within ±100 ppm; ±500 bounds the estimate. */
 const MOST_DRIFT = 500e-6;
 
-/** Sound that never came, as the count of frames against the clock shows it. */
+/**
+ * Sound that never came, as the count of frames against the clock shows it. Negative when an earlier gap turns out to have been mere
+ * lateness of more than a second.
+ */
 export interface Gap {
   readonly gapNs: bigint;
   readonly gapFrames: number;
@@ -34,6 +37,9 @@ export class AudioTimeline {
   #bucketEndNs = 0;
   #bucketMin = Number.POSITIVE_INFINITY;
   #bucketFrameNs = 0;
+  /** The least error of the stretch before, when it was late enough for a gap. */
+  #suspectedNs: number | null = null;
+  #declaredNs = 0;
   #pointBuckets = 0;
   #pointMin = Number.POSITIVE_INFINITY;
   #pointFrameNs = 0;
@@ -50,8 +56,8 @@ export class AudioTimeline {
   }
 
   /**
-   * Says that `frames` frames in all had arrived by `arrivalNs` (monotonic). Returns a gap when sound is missing: found within about
-   * one second of the loss, to within the jitter of arrivals.
+   * Says that `frames` frames in all had arrived by `arrivalNs` (monotonic). Returns a gap when sound is missing: found one to
+   * two seconds after the loss, to within the jitter of arrivals.
    */
   observe(frames: number, arrivalNs: bigint): Gap | null {
     const frameNs = frames * this.#nsPerFrame;
@@ -82,20 +88,33 @@ export class AudioTimeline {
   #closeBucket(): Gap | null {
     const error = this.#bucketMin - (this.#offsetNs + this.#drift * this.#bucketFrameNs);
     let gap: Gap | null = null;
+    const suspected = this.#suspectedNs;
+    this.#suspectedNs = null;
+    if (error > GAP_NS && suspected === null) {
+      this.#suspectedNs = error;
+      return null;
+    }
     if (error > GAP_NS) {
-      gap = { gapNs: BigInt(Math.round(error)), gapFrames: Math.round(error / this.#nsPerFrame) };
-      this.#offsetNs += error;
-      // Earlier points move with the frames that follow, so that the slope, which is the drift, survives.
-      for (const point of this.#points) point.residualNs += error;
-      if (this.#pointMin !== Number.POSITIVE_INFINITY) this.#pointMin += error;
+      gap = this.#move(Math.min(error, suspected as number));
     } else if (error < -GAP_NS) {
-      this.#offsetNs += error;
+      const returned = Math.max(error, -this.#declaredNs);
+      this.#offsetNs += error - returned;
+      if (returned < 0) gap = this.#move(returned);
     } else {
       const most = SLEW_NS_PER_S * (BUCKET_NS / 1e9);
       this.#offsetNs += Math.max(-most, Math.min(most, error * 0.2));
     }
     this.#addToPoint();
     return gap;
+  }
+
+  /** Moves all that follows by a gap, and the points of the past with it, so that their slope, which is the drift, survives. */
+  #move(gapNs: number): Gap {
+    this.#offsetNs += gapNs;
+    this.#declaredNs += gapNs;
+    for (const point of this.#points) point.residualNs += gapNs;
+    if (this.#pointMin !== Number.POSITIVE_INFINITY) this.#pointMin += gapNs;
+    return { gapNs: BigInt(Math.round(gapNs)), gapFrames: Math.round(gapNs / this.#nsPerFrame) };
   }
 
   #addToPoint(): void {

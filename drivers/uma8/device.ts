@@ -19,9 +19,11 @@ export interface Uma8Options {
   readonly chunkMs: number;
   /** Without a byte for so long, the stream has stalled; default 1500 ms, three times arecord's buffer. */
   readonly silenceMs: number;
+  /** So long after opening the first byte may take; default 3000 ms. */
+  readonly startMs: number;
   /** First wait before opening again; it doubles at each failure up to `mostBackoffMs`; default 250 ms. */
   readonly firstBackoffMs: number;
-  /** Default 2000 ms: with `silenceMs` it keeps a return within 5 s of the device's. */
+  /** Default 1500 ms: with `startMs` it keeps a return within 5 s of the device's, even when one opening hangs. */
   readonly mostBackoffMs: number;
   /** How often counters are reported while nothing changes; default 10 000 ms. */
   readonly reportMs: number;
@@ -34,8 +36,9 @@ const DEFAULTS: Uma8Options = {
   channels: 8,
   chunkMs: 100,
   silenceMs: 1500,
+  startMs: 3000,
   firstBackoffMs: 250,
-  mostBackoffMs: 2000,
+  mostBackoffMs: 1500,
   reportMs: 10_000,
   rateWindowMs: 4000,
 };
@@ -54,6 +57,7 @@ interface Stream {
   readonly cutter: ChunkCutter;
   readonly timeline: AudioTimeline;
   lastDataNs: bigint;
+  lastCheckNs: bigint;
   windowStartNs: bigint;
   windowFrames: number;
   badWindows: number;
@@ -115,6 +119,7 @@ export class Uma8Device implements Device {
       cutter: new ChunkCutter(Math.round((sampleRateHz * chunkMs) / 1000), channels),
       timeline: new AudioTimeline(sampleRateHz),
       lastDataNs: now,
+      lastCheckNs: now,
       windowStartNs: now,
       windowFrames: 0,
       badWindows: 0,
@@ -197,18 +202,18 @@ export class Uma8Device implements Device {
   /** Looks for what bytes do not tell: their absence and their rate. */
   #check(stream: Stream): DriverError | null {
     const now = this.#clock.monotonicNs();
+    const sinceCheckMs = Number(now - stream.lastCheckNs) / 1e6;
+    stream.lastCheckNs = now;
+    // This process itself was held up: what came meanwhile is still to be read, so nothing can be said of the device.
+    if (sinceCheckMs > 3 * TICK_MS) return null;
     const silentMs = Number(now - stream.lastDataNs) / 1e6;
-    if (silentMs > this.#options.silenceMs) {
-      const seconds = (silentMs / 1000).toFixed(1);
-      return stream.chunks === 0
-        ? new DriverError(
-            'no-sound',
-            `expected sound within ${this.#options.silenceMs} ms of opening, none came in ${seconds} s`,
-          )
-        : new DriverError(
-            'stalled',
-            `expected a chunk every ${this.#options.chunkMs} ms, no byte came for ${seconds} s`,
-          );
+    const { silenceMs, startMs, chunkMs } = this.#options;
+    const began = stream.cutter.receivedFrames > 0;
+    if (silentMs > (began ? silenceMs : startMs)) {
+      const found = `no byte came for ${(silentMs / 1000).toFixed(1)} s`;
+      return began
+        ? new DriverError('stalled', `expected a chunk every ${chunkMs} ms, ${found}`)
+        : new DriverError('no-sound', `expected sound within ${startMs} ms of opening, ${found}`);
     }
     const windowS = Number(now - stream.windowStartNs) / 1e9;
     if (stream.chunks > 0 && windowS * 1000 >= this.#options.rateWindowMs) {
@@ -237,13 +242,14 @@ export class Uma8Device implements Device {
   }
 
   #noteGap(gapNs: bigint, frames: number, where: string): void {
-    this.#counts.gaps++;
+    this.#counts.gaps += Math.sign(frames);
     this.#counts.lost_frames += frames;
     this.#lastGapNs = gapNs;
     const now = this.#clock.monotonicNs();
     this.#gapNewsUntilNs = now + BigInt(GAP_NEWS_MS) * 1_000_000n;
-    const ms = (Number(gapNs) / 1e6).toFixed(1);
-    this.#show('warn', 'gap', `${frames} frames (${ms} ms) of sound are missing ${where}`, true);
+    const size = `${Math.abs(frames)} frames (${Math.abs(Number(gapNs) / 1e6).toFixed(1)} ms) of sound`;
+    const message = frames > 0 ? `${size} are missing ${where}` : `${size} came late and are not missing after all`;
+    this.#show('warn', 'gap', message, true);
   }
 
   #showHealth(stream: Stream): void {

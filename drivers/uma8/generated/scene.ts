@@ -122,9 +122,9 @@ export class Scene {
     this.#mics = MICROPHONES.map(() => new Float32Array(this.blockFrames));
     // Sensitivity of MEMS capsules is matched to within ±1 dB.
     this.#sensitivity = MICROPHONES.map(() => 10 ** (place.between(-1, 1) / 20));
-    this.#nextImpactFrame = Math.round(
-      Math.min(4, this.#options.minGapS + 0.5) * sampleRateHz * (0.5 + this.#impacts.unit()),
-    );
+    const firstS = Math.min(4, this.#options.minGapS + 0.5) * (0.5 + this.#impacts.unit());
+    this.#nextImpactFrame =
+      this.#options.eventsPerMinute > 0 ? Math.round(firstS * sampleRateHz) : Number.POSITIVE_INFINITY;
     this.#nextConfuserFrame = this.#after(0, this.#options.confusersPerMinute, this.#harmless);
   }
 

@@ -1,0 +1,186 @@
+/** What the array's device loop promises when the stream of sound misbehaves, with an in-memory stream in place of arecord. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { describe, expect, it } from 'vitest';
+import { DriverError } from '../../drivers/error.ts';
+import type { AudioChunk, Diagnostic } from '../../drivers/sample.ts';
+import { Uma8Device, type Uma8Options } from '../../drivers/uma8/device.ts';
+import type { SoundSource } from '../../drivers/uma8/sound-source.ts';
+import { testClock } from './test-clock.ts';
+
+/** A stream that gives what the test tells it to. */
+class MemorySource implements SoundSource {
+  stopped = false;
+  listening = false;
+  #data: (bytes: Uint8Array) => void = () => {};
+  #end: (error: Error | null) => void = () => {};
+
+  onData(listener: (bytes: Uint8Array) => void): void {
+    this.#data = listener;
+    this.listening = true;
+  }
+
+  onEnd(listener: (error: Error | null) => void): void {
+    this.#end = listener;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+  }
+
+  give(bytes: number, value = 1): void {
+    this.#data(new Uint8Array(bytes).fill(value));
+  }
+
+  end(error: Error | null): void {
+    this.#end(error);
+  }
+}
+
+const QUICK: Partial<Uma8Options> = { firstBackoffMs: 5, mostBackoffMs: 10, silenceMs: 300, startMs: 300 };
+const CHUNK_BYTES = 4800 * 16;
+
+/** Runs a device whose openings are taken from `open`, until `script` is done. */
+async function withDevice(
+  options: Partial<Uma8Options>,
+  open: (attempt: number) => SoundSource,
+  script: (heard: { chunks: AudioChunk[]; diagnostics: Diagnostic[] }) => Promise<void>,
+) {
+  const heard = { chunks: [] as AudioChunk[], diagnostics: [] as Diagnostic[] };
+  const stop = new AbortController();
+  let attempt = 0;
+  const device = new Uma8Device(
+    { ...QUICK, ...options },
+    { open: async () => open(attempt++), clock: testClock() },
+    { sample: (chunk) => heard.chunks.push(chunk), diagnostic: (d) => heard.diagnostics.push(d) },
+  );
+  const running = device.run(stop.signal);
+  try {
+    await script(heard);
+  } finally {
+    stop.abort();
+    await running;
+  }
+  return heard;
+}
+
+/** Waits for `condition`, doing `step` again and again meanwhile. */
+async function until(condition: () => boolean, step: () => void = () => {}): Promise<void> {
+  for (let i = 0; i < 2000 && !condition(); i++) {
+    step();
+    await delay(5);
+  }
+  expect(condition()).toBe(true);
+}
+
+describe('Uma8Device', () => {
+  it('cuts the stream into 100 ms chunks with the time of their first frame', async () => {
+    const source = new MemorySource();
+    const { chunks } = await withDevice(
+      {},
+      () => source,
+      async (heard) => {
+        await until(() => source.listening);
+        source.give(CHUNK_BYTES);
+        for (let i = 0; i < 7; i++) source.give(CHUNK_BYTES / 2);
+        await until(() => heard.chunks.length >= 4);
+      },
+    );
+    expect(chunks[1]).toMatchObject({ firstFrame: 4800n, sampleRateHz: 48_000, channels: 8, frames: 4800 });
+    expect(chunks[1]?.pcm.length).toBe(4800 * 8);
+    expect(chunks[1]?.stamp.monotonicNs).toBeGreaterThan(chunks[0]?.stamp.monotonicNs as bigint);
+    expect(source.stopped).toBe(true);
+  });
+
+  it('says why the stream does not open and how to cure it, and goes on trying', async () => {
+    const source = new MemorySource();
+    const { diagnostics } = await withDevice(
+      {},
+      (attempt) => {
+        if (attempt < 3) throw new DriverError('device-busy', 'expected the device to be free');
+        return source;
+      },
+      async (heard) => {
+        await until(() => {
+          source.give(CHUNK_BYTES);
+          return heard.chunks.length > 0;
+        });
+      },
+    );
+    expect(diagnostics.map((d) => d.code)).toEqual(['device-busy', 'ok']);
+    expect(diagnostics[0]).toMatchObject({ source: 'uma8', level: 'error', message: 'expected the device to be free' });
+    expect(diagnostics[0]?.cure).not.toBe('');
+    expect(diagnostics[1]?.values.restarts).toBe(3);
+  });
+
+  it('gives out the whole frames before a break, never half a frame, and measures what was lost in between', async () => {
+    const sources = [new MemorySource(), new MemorySource()] as const;
+    const { chunks, diagnostics } = await withDevice(
+      { firstBackoffMs: 150 },
+      (attempt) => sources[Math.min(attempt, 1) as 0 | 1],
+      async (heard) => {
+        await until(
+          () => heard.chunks.length > 0,
+          () => sources[0].give(CHUNK_BYTES),
+        );
+        const before = heard.chunks.length;
+        sources[0].give(16 * 10 + 7);
+        sources[0].end(new DriverError('exited', 'it went away'));
+        await until(() => heard.chunks.length > before);
+        await until(
+          () => heard.diagnostics.some((d) => d.code === 'gap'),
+          () => sources[1].give(CHUNK_BYTES),
+        );
+      },
+    );
+    const last = chunks.findIndex((chunk) => chunk.frames === 10);
+    expect(last).toBeGreaterThan(0);
+    expect(chunks[last + 1]).toMatchObject({ firstFrame: 0n, frames: 4800 });
+    const gap = diagnostics.find((d) => d.code === 'gap');
+    expect(gap?.values).toMatchObject({ gaps: 1, dropped_bytes: 7 });
+    expect(gap?.values.lost_frames).toBeGreaterThan(0);
+    expect(diagnostics.map((d) => d.code)).toContain('exited');
+  });
+
+  it('replaces a stream that gives nothing, and one that stops giving', async () => {
+    const sources: MemorySource[] = [];
+    const { diagnostics } = await withDevice(
+      {},
+      () => sources[sources.push(new MemorySource()) - 1] as MemorySource,
+      async (heard) => {
+        await until(() => heard.diagnostics.some((d) => d.code === 'no-sound'));
+        await until(() => sources.length > 1);
+        // Sound for long enough that the opening was good, then silence.
+        await until(
+          () => heard.diagnostics.some((d) => d.code === 'ok'),
+          () => sources.at(-1)?.give(CHUNK_BYTES),
+        );
+        await until(() => heard.diagnostics.some((d) => d.code === 'stalled'));
+      },
+    );
+    expect(diagnostics.find((d) => d.code === 'stalled')?.level).toBe('stale');
+    expect(sources.slice(0, -1).every((source) => source.stopped)).toBe(true);
+  });
+
+  it('notices a byte rate that is not 8 channels at 48 kHz', async () => {
+    const { diagnostics } = await withDevice(
+      { rateWindowMs: 250 },
+      () => new MemorySource(),
+      async () => {},
+    );
+    expect(diagnostics).toEqual([]);
+    const source = new MemorySource();
+    const slow = await withDevice(
+      { rateWindowMs: 250 },
+      () => source,
+      async (heard) => {
+        await until(
+          () => heard.diagnostics.some((d) => d.code === 'short-rate'),
+          () => source.give(1600),
+        );
+      },
+    );
+    const fault = slow.diagnostics.find((d) => d.code === 'short-rate');
+    expect(fault?.level).toBe('error');
+    expect(fault?.message).toMatch(/expected 768000 bytes\/s, found \d+/);
+  });
+});
