@@ -117,6 +117,7 @@ export class OutboxStore {
   readonly #contextIds = new Map<string, number>();
   #streams = new Map<string, StreamState>();
   #commitNumber = 0;
+  #durable = true;
   #lastContext: { stamp: Stamp; fields: readonly string[]; id: number } | null = null;
   /** The newest drop record while nobody has read it: it may still grow. */
   #openDrop: { sequence: number; stream: string; first: number; last: number; reason: string } | null = null;
@@ -209,8 +210,13 @@ export class OutboxStore {
     }
   }
 
-  /** Runs `work` as one durable transaction; when it throws, nothing of it happened and the counters are read anew. */
-  transaction(work: () => void): void {
+  /**
+   * Runs `work` as one transaction; when it throws, nothing of it happened and the counters are read anew. Without
+   * `durable` a power cut may undo it (never tear it): right for what central will just say again.
+   */
+  transaction(work: () => void, durable = true): void {
+    if (durable !== this.#durable) this.#db.pragma(`synchronous = ${durable ? 'FULL' : 'NORMAL'}`);
+    this.#durable = durable;
     this.#statements.begin.run();
     try {
       work();

@@ -107,6 +107,8 @@ export interface OutboxStats {
 }
 
 type StoreWork = (store: OutboxStore) => void;
+/** `soon`: durable and without waiting; `durable`: with the next group; `lazy`: may be undone by a power cut. */
+type WorkKind = 'soon' | 'durable' | 'lazy';
 
 const mebibyte = 1024 * 1024;
 const pageBytes = 4096;
@@ -125,12 +127,13 @@ export class Outbox {
   readonly #pending: PendingRows;
   readonly #listeners = new Set<() => void>();
   #store: OutboxStore;
-  #work: { run: StoreWork; done: () => void }[] = [];
+  #work: { run: StoreWork; kind: WorkKind; done: () => void }[] = [];
   #timer: NodeJS.Timeout | null = null;
   #timerDueMs = Number.POSITIVE_INFINITY;
   #immediate: NodeJS.Immediate | null = null;
   #fault: OutboxNotice | null = null;
   #commits = 0;
+  #blobsAdded = 0;
   #closed = false;
 
   private constructor(path: string, options: Required<OutboxOptions>) {
@@ -195,7 +198,8 @@ export class Outbox {
     if (!isSha256(blob.sha256)) return refusal(wrong('sha256', '64 lower-case hex digits', blob.sha256));
     return this.#enqueue((store) => {
       store.putBlob({ mediaType: 'application/x-mcap', ...blob, ackedBytes: 0 });
-    }, true);
+      this.#blobsAdded += 1;
+    }, 'soon');
   }
 
   #append(stream: string, kind: StreamKind, priority: Priority, row: NewRow): Promise<Appended> {
@@ -213,13 +217,13 @@ export class Outbox {
   }
 
   /** Work on the store that rides in the next group commit; the promise resolves when it is durable. */
-  #enqueue(run: StoreWork, urgent: boolean): Promise<void> {
+  #enqueue(run: StoreWork, kind: WorkKind): Promise<void> {
     if (this.#closed) return refusal(closedError());
     if (this.#work.length >= maxPendingWork) {
       return refusal(new SyncError('limit-exceeded', 'outbox: too much unfinished work', { retryable: true }));
     }
-    const promise = new Promise<void>((resolve) => this.#work.push({ run, done: resolve }));
-    if (urgent) this.#commitSoon();
+    const promise = new Promise<void>((resolve) => this.#work.push({ run, kind, done: resolve }));
+    if (kind === 'soon') this.#commitSoon();
     else this.#commitWithin(this.#options.groupCommitMs);
     return promise;
   }
@@ -231,7 +235,7 @@ export class Outbox {
       if (state === undefined) return;
       for (const range of ranges) store.remove(state, range);
       store.saveStream(state);
-    }, false);
+    }, 'lazy');
   }
 
   /** Central can never store these: they are kept apart and declared dropped. */
@@ -243,12 +247,12 @@ export class Outbox {
       const state = store.findStream(stream);
       if (state === undefined) return;
       for (const { sequence, reason } of rejected) store.quarantine(state, sequence, reason, this.#options.clock.now());
-    }, true);
+    }, 'soon');
   }
 
   /** Central holds this much of a file. */
   blobProgress(sha256: string, ackedBytes: number): Promise<void> {
-    return this.#enqueue((store) => store.setBlobProgress(sha256, ackedBytes), false);
+    return this.#enqueue((store) => store.setBlobProgress(sha256, ackedBytes), 'lazy');
   }
 
   /** Takes a file off the list: central has all of it, or (with `reason`) it is given up, which is declared. The file stays. */
@@ -258,7 +262,7 @@ export class Outbox {
       if (blob === null) return;
       if (reason === null) store.removeBlob(sha256);
       else this.#giveUpBlob(store, blob, reason);
-    }, false);
+    }, 'soon');
   }
 
   /** Rows after sequence `after` for one batch; null when there are none. */
@@ -284,6 +288,11 @@ export class Outbox {
   /** The file to upload next, events' clips first, leaving out those in `skip`. */
   nextBlob(skip: ReadonlySet<string> = new Set()): StoredBlob | null {
     return this.#guarded(null, () => this.#store.headBlob('highest', skip));
+  }
+
+  /** Files added since this object was made: a change says to look at `nextBlob` again. */
+  get blobsAdded(): number {
+    return this.#blobsAdded;
   }
 
   /** Calls `listener` after each commit; returns how to stop that. */
@@ -384,6 +393,7 @@ export class Outbox {
     const work = this.#work;
     const { clock, maxBytes } = this.#options;
     const settle: (() => void)[] = [];
+    const durable = !this.#pending.isEmpty || work.some(({ kind }) => kind !== 'lazy');
     store.transaction(() => {
       for (const { run, done } of work) {
         run(store);
@@ -392,7 +402,7 @@ export class Outbox {
       this.#pending.write(store, clock.now());
       while (store.usedBytes() > maxBytes && store.evict('size-limit', clock.now()) > 0);
       if (work.length > 0) this.#boundBlobs(store, settle);
-    });
+    }, durable);
     this.#work = [];
     this.#pending.settle();
     for (const done of settle) done();

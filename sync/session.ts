@@ -104,6 +104,7 @@ export class SyncSession {
   #immediate: NodeJS.Immediate | null = null;
   #lastAckAtNs: bigint | null = null;
   #connections = 0;
+  #blobsSeen = 0;
   #badMessages = 0;
   #trouble: SessionNotice | null = null;
   #lastNotice = '';
@@ -332,7 +333,8 @@ export class SyncSession {
       client.publish(topic, asBuffer(payload), { qos: 1 }, () => {});
       return true;
     });
-    this.#blobs.wake();
+    if (this.#blobs.progress !== null || this.#blobsSeen !== this.#options.outbox.blobsAdded) this.#blobs.wake();
+    this.#blobsSeen = this.#options.outbox.blobsAdded;
     if (dueMs === 0) this.#schedulePump();
     else this.#timer = setTimeout(() => this.#schedulePump(), Math.min(dueMs, 1000));
   }
