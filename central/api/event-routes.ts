@@ -143,11 +143,12 @@ function addClipRoutes(api: Api, parts: ApiParts): void {
     },
     async (request) => {
       const clip = await expectClip(parts, request.params.id);
+      const { startNs, series } = await parts.clips.sensors(clip.sha256, clip.startNs).catch(unreadable);
       return {
-        onset_s: Number(clip.capturedAtNs - clip.startNs) / 1e9,
-        start_at: atOfNs(clip.startNs),
+        onset_s: Number(clip.capturedAtNs - startNs) / 1e9,
+        start_at: atOfNs(startNs),
         end_at: atOfNs(clip.endNs),
-        series: await parts.clips.series(clip.sha256, clip.startNs).catch(unreadable),
+        series,
       };
     },
   );

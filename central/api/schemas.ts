@@ -117,14 +117,14 @@ export const sensorSeriesSchema = z
     topic: z.string(),
     field: z.string(),
     unit: z.string(),
-    t_s: z.array(z.number()).describe('Seconds from the start of the clip'),
+    t_s: z.array(z.number()).describe('Seconds from `start_at`'),
     values: z.array(number),
   })
   .meta({ id: 'SensorSeries' });
 
 export const sensorsSchema = z.object({
-  onset_s: z.number().describe('Onset of the impact, seconds from the start of the clip'),
-  start_at: at,
+  onset_s: z.number().describe('Onset of the impact, seconds from `start_at`'),
+  start_at: at.describe('The first frame of the sound in clip.wav'),
   end_at: at,
   series: z.array(sensorSeriesSchema),
 });

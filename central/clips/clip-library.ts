@@ -8,6 +8,12 @@ import { joinSound, type Sound, toWav } from './sound.ts';
 
 interface DecodedClip {
   readonly sound: Sound | null;
+  readonly sensors: ClipSensors;
+}
+
+/** Readings over a clip, in seconds from `startNs` (UTC nanoseconds): the first frame of its sound, if it has any. */
+export interface ClipSensors {
+  readonly startNs: bigint;
   readonly series: SensorSeries[];
 }
 
@@ -37,9 +43,9 @@ export class ClipLibrary {
     return toWav(sound, channel);
   }
 
-  /** Every sensor's readings over the clip, seconds from `startNs`. Throws CentralError `clip-unreadable`. */
-  async series(sha256: string, startNs: bigint): Promise<SensorSeries[]> {
-    return (await this.#clip(sha256, startNs)).series;
+  /** Every sensor's readings, on the time line of the WAV file; `startNs` for a clip without sound. Throws CentralError `clip-unreadable`. */
+  async sensors(sha256: string, startNs: bigint): Promise<ClipSensors> {
+    return (await this.#clip(sha256, startNs)).sensors;
   }
 
   #clip(sha256: string, startNs: bigint): Promise<DecodedClip> {
@@ -56,6 +62,8 @@ export class ClipLibrary {
 
   async #decode(sha256: string, startNs: bigint): Promise<DecodedClip> {
     const { messages } = await readClip(this.pathOf(sha256), shownTypes);
-    return { sound: joinSound(messages), series: toSeries(messages, startNs) };
+    const sound = joinSound(messages);
+    const origin = sound?.startNs ?? startNs;
+    return { sound, sensors: { startNs: origin, series: toSeries(messages, origin) } };
   }
 }
