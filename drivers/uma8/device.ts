@@ -75,6 +75,7 @@ export class Uma8Device implements Device {
   #lastGapNs = 0n;
   #gapNewsUntilNs = 0n;
   #streamEndNs: bigint | null = null;
+  #silentChannels: readonly number[] = [];
   #rateHz = 0;
   #driftPpm = 0;
   #shown: Diagnostic | null = null;
@@ -179,7 +180,9 @@ export class Uma8Device implements Device {
     stream.chunks++;
     this.#counts.frames += chunk.frames;
     this.#driftPpm = stream.timeline.driftPpm;
-    stream.zeroMs = chunk.pcm.some((sample) => sample !== 0) ? 0 : stream.zeroMs + this.#options.chunkMs;
+    this.#silentChannels = silentChannels(chunk.pcm, this.#options.channels);
+    const allSilent = this.#silentChannels.length === this.#options.channels;
+    stream.zeroMs = allSilent ? stream.zeroMs + this.#options.chunkMs : 0;
     this.#sink.sample({
       stamp: this.#clock.at(beginNs),
       firstFrame: BigInt(chunk.firstFrame),
@@ -281,9 +284,21 @@ export class Uma8Device implements Device {
         rate_hz: Math.round(this.#rateHz),
         drift_ppm: Math.round(this.#driftPpm * 100) / 100,
         last_gap_ns: this.#lastGapNs.toString(),
+        silent_channels: this.#silentChannels.join(' '),
       },
     };
     this.#shownNs = now;
     this.#sink.diagnostic(this.#shown);
   }
+}
+
+/** The channels of [frames × channels] that are exactly zero throughout. */
+function silentChannels(pcm: Int16Array, channels: number): number[] {
+  const silent: number[] = [];
+  for (let channel = 0; channel < channels; channel++) {
+    let at = channel;
+    while (at < pcm.length && pcm[at] === 0) at += channels;
+    if (at >= pcm.length) silent.push(channel);
+  }
+  return silent;
 }

@@ -7,7 +7,7 @@ const CURES: Readonly<Record<string, string>> = {
   'device-busy': 'End the other program that records from the array (`fuser -v /dev/snd/*` names it).',
   'no-permission': 'Add the user to the group audio and start again.',
   'wrong-format':
-    'Load the array’s raw firmware, and configure a device that has 8 channels, 48 kHz and 16 bit (hw: or plughw:).',
+    'Load the array’s raw firmware (8 channels), and use plughw: instead of hw:, because the array itself speaks 24 bit only.',
   unplugged: 'Check the USB cable and its strain relief; the array is tried again by itself.',
   exited:
     'Nothing, if it stays rare: the recorder is started again by itself; else look at the kernel log for USB errors.',

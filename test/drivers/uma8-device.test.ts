@@ -27,8 +27,12 @@ class MemorySource implements SoundSource {
     this.stopped = true;
   }
 
-  give(bytes: number, value = 1): void {
-    this.#data(new Uint8Array(bytes).fill(value));
+  give(bytes: number): void {
+    this.#data(new Uint8Array(bytes).fill(1));
+  }
+
+  giveBytes(bytes: Uint8Array): void {
+    this.#data(bytes);
   }
 
   end(error: Error | null): void {
@@ -182,5 +186,23 @@ describe('Uma8Device', () => {
     const fault = slow.diagnostics.find((d) => d.code === 'short-rate');
     expect(fault?.level).toBe('error');
     expect(fault?.message).toMatch(/expected 768000 bytes\/s, found \d+/);
+  });
+
+  it('names the channels that give nothing but zeros', async () => {
+    const source = new MemorySource();
+    const chunk = new Uint8Array(CHUNK_BYTES);
+    for (let i = 0; i < chunk.length; i += 16) chunk[i + 4] = 1;
+    const { diagnostics } = await withDevice(
+      {},
+      () => source,
+      async (heard) => {
+        await until(() => source.listening);
+        await until(
+          () => heard.diagnostics.length > 0,
+          () => source.giveBytes(chunk),
+        );
+      },
+    );
+    expect(diagnostics[0]).toMatchObject({ code: 'ok', values: { silent_channels: '0 1 3 4 5 6 7' } });
   });
 });
