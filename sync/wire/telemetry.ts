@@ -38,8 +38,8 @@ export const maxBatchRows = 4096;
 /** Largest number of fields in one batch. */
 export const maxColumns = 64;
 const maxTextLength = 64;
-/** Stamps travel in microseconds: finer than any of these sensors' own timing. */
-const stampUnitNs = 1000n;
+/** Stamps travel in steps of 10 µs: finer than any of these sensors’ own timing. */
+const stampUnitNs = 10_000n;
 const fieldPattern = /^[a-z][a-z0-9_]{0,63}$/;
 
 /**
@@ -58,8 +58,8 @@ const exponents: Readonly<Record<string, number>> = {
   gas_valid: 0,
   heater_stable: 0,
   cpu_ratio: -3,
-  memory_bytes: 0,
-  disk_free_bytes: 0,
+  memory_bytes: 3,
+  disk_free_bytes: 3,
   soc_temperature_c: -1,
   outbox_depth: 0,
 };
@@ -99,7 +99,7 @@ export function sameClock(a: Stamp, b: Stamp): boolean {
 
 /**
  * The framed payload of 1 to 4096 rows with consecutive sequences and one clock (`sameClock`). Known fields are rounded
- * to their resolution, stamps to 1 µs; unknown fields keep every bit. A field that a row lacks is NaN in it. Throws
+ * to their resolution, stamps to 10 µs; unknown fields keep every bit. A field that a row lacks is NaN in it. Throws
  * `limit-exceeded`, `bad-name` or `bad-message` when the rows are not such.
  */
 export function encodeTelemetry(header: TelemetryHeader, rows: readonly TelemetryRow[]): Uint8Array {

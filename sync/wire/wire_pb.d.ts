@@ -114,7 +114,7 @@ export declare type TimeColumn = Message<"fender.v1.TimeColumn"> & {
   firstNs: bigint;
 
   /**
-   * resolution of the deltas, for instance 1000
+   * resolution of the deltas, for instance 10000
    *
    * @generated from field: uint32 unit_ns = 2;
    */
