@@ -69,7 +69,10 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
   const diagnostics = new DiagnosticsNode({ graph, clock, record: sinks.recordDiagnostic });
   report = loggedReport(diagnostics, log);
   for (const diagnostic of early) report(diagnostic);
-  graph.subscribeAll('recorder', (message) => recorder.write(message));
+  // Without the decoded value beside it: the recorder keeps messages for seconds, and needs only their bytes.
+  graph.subscribeAll('recorder', ({ topic, type, sequence, stamp, data }) =>
+    recorder.write({ topic, type, sequence, stamp, data }),
+  );
   const impacts = new ImpactNode(
     {
       graph,
