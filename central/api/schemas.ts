@@ -69,7 +69,7 @@ export const latestSchema = z.object({
 const number = z.number().nullable();
 export const historyFieldSchema = z
   .object({
-    t: z.array(z.number()).describe('Milliseconds since 1970, the middle of the values of the bucket'),
+    t: z.array(z.number()).describe('Milliseconds since 1970, the mean time of the records in the bucket'),
     min: z.array(number),
     mean: z.array(number),
     max: z.array(number),

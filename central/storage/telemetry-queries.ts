@@ -1,5 +1,6 @@
 /** Reads numeric streams: the newest record of each, and history downsampled to minimum, mean and maximum in SQL. */
-import { type Kysely, type RawBuilder, sql } from 'kysely';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { type Kysely, sql } from 'kysely';
 import type { History, Latest } from '../api/schemas.ts';
 import { type CentralTables, VALUES_PER_ROW } from './schema.ts';
 import { atOfNs } from './times.ts';
@@ -76,7 +77,13 @@ export async function readHistory(db: Reader, question: HistoryQuestion): Promis
   return answer;
 }
 
-/** One run over the neighbouring rows of one part, all its fields at once. */
+/** Longest that one statement should hold up the event loop, in ms; the next slice is made smaller or larger to meet it. */
+const sliceMs = 25;
+
+/**
+ * Runs over the neighbouring rows of one part, all its fields at once, in slices of a few buckets each: the process goes
+ * on committing in between, however long the history.
+ */
 async function readPart(
   db: Reader,
   seriesId: bigint,
@@ -84,35 +91,54 @@ async function readPart(
   places: readonly FieldPlace[],
   { fromNs, toNs, points }: HistoryQuestion,
 ): Promise<History['fields']> {
-  const span = toNs - fromNs;
-  const widthNs = (span + BigInt(points) - 1n) / BigInt(points);
-  const columns: RawBuilder<unknown>[] = places.flatMap(({ column }) => {
+  const widthNs = (toNs - fromNs + BigInt(points) - 1n) / BigInt(points);
+  const columns = places.flatMap(({ column }) => {
     const value = sql.ref(`v${column}`);
-    return [
-      sql`avg(case when ${value} is not null then captured_at_ns - ${fromNs} end) as ${sql.ref(`t${column}`)}`,
-      sql`min(${value}) as ${sql.ref(`min${column}`)}`,
-      sql`avg(${value}) as ${sql.ref(`mean${column}`)}`,
-      sql`max(${value}) as ${sql.ref(`max${column}`)}`,
-    ];
+    const [low, mean, high] = [sql.ref(`min${column}`), sql.ref(`mean${column}`), sql.ref(`max${column}`)];
+    return [sql`min(${value}) as ${low}`, sql`avg(${value}) as ${mean}`, sql`max(${value}) as ${high}`];
   });
-  const { rows } = await sql<Record<string, number | null>>`
-    select ${sql.join(columns)} from telemetry
-    where series_id = ${seriesId} and part = ${part} and captured_at_ns >= ${fromNs} and captured_at_ns < ${toNs}
-    group by (captured_at_ns - ${fromNs}) / ${widthNs}
-    order by (captured_at_ns - ${fromNs}) / ${widthNs}`.execute(db);
-  const fromMs = Number(fromNs / 1_000_000n);
-  const fields: History['fields'] = {};
-  for (const { name, column } of places) {
-    const field: History['fields'][string] = { t: [], min: [], mean: [], max: [] };
-    for (const row of rows) {
-      const offsetNs = row[`t${column}`];
-      if (offsetNs === null || offsetNs === undefined) continue;
-      field.t.push(fromMs + Math.round(offsetNs / 1e6));
-      field.min.push(row[`min${column}`] ?? null);
-      field.mean.push(row[`mean${column}`] ?? null);
-      field.max.push(row[`max${column}`] ?? null);
-    }
-    fields[name] = field;
+  const found = new Map(
+    places.map(({ name }) => [name, { t: [], min: [], mean: [], max: [] } as History['fields'][string]]),
+  );
+  let slice = 16;
+  for (let bucket = 0; bucket < points; ) {
+    const startedMs = performance.now();
+    const firstNs = fromNs + BigInt(bucket) * widthNs;
+    const endNs = minimum(toNs, firstNs + BigInt(slice) * widthNs);
+    if (firstNs >= endNs) break;
+    const { rows } = await sql<Record<string, number | null>>`
+      select avg(captured_at_ns - ${fromNs}) as offset_ns, ${sql.join(columns)} from telemetry
+      where series_id = ${seriesId} and part = ${part} and captured_at_ns >= ${firstNs} and captured_at_ns < ${endNs}
+      group by (captured_at_ns - ${fromNs}) / ${widthNs}
+      order by (captured_at_ns - ${fromNs}) / ${widthNs}`.execute(db);
+    for (const row of rows) addBucket(row, places, found, fromNs);
+    bucket += slice;
+    const tookMs = performance.now() - startedMs;
+    if (tookMs > sliceMs) slice = Math.max(1, slice >> 1);
+    else if (tookMs < sliceMs / 4) slice = Math.min(points, slice * 2);
+    await nextTurn();
   }
-  return fields;
+  return Object.fromEntries(found);
+}
+
+function addBucket(
+  row: Record<string, number | null>,
+  places: readonly FieldPlace[],
+  found: ReadonlyMap<string, History['fields'][string]>,
+  fromNs: bigint,
+): void {
+  const t = Number(fromNs / 1_000_000n) + Math.round((row.offset_ns ?? 0) / 1e6);
+  for (const { name, column } of places) {
+    const field = found.get(name);
+    const mean = row[`mean${column}`];
+    if (field === undefined || mean === null || mean === undefined) continue;
+    field.t.push(t);
+    field.min.push(row[`min${column}`] ?? null);
+    field.mean.push(mean);
+    field.max.push(row[`max${column}`] ?? null);
+  }
+}
+
+function minimum(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
 }

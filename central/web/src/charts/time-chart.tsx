@@ -150,6 +150,7 @@ function Legend({ lines, texts, colours, single }: LegendProps) {
 function chartOption(props: TimeChartProps, theme: 'light' | 'dark'): LineOption {
   const { lines, fromMs, toMs, digits, steps = false } = props;
   const palette = paletteOf(theme);
+  const bounds = leastRange(lines, digits);
   const text = { color: palette.text, fontSize: 11, fontFamily: 'inherit' };
   const series: NonNullable<LineOption['series']> = [];
   lines.forEach(({ name, series: { t, mean, min, max } }, index) => {
@@ -203,8 +204,13 @@ function chartOption(props: TimeChartProps, theme: 'light' | 'dark'): LineOption
       {
         type: 'value',
         scale: true,
-        ...(steps ? { min: 0, max: 1, interval: 1 } : { splitNumber: 3, ...leastRange(lines, digits) }),
-        axisLabel: { ...text, formatter: (value: number) => axisNumber(value, digits, steps) },
+        ...(steps ? { min: 0, max: 1, interval: 1 } : { splitNumber: 3, ...bounds }),
+        axisLabel: {
+          ...text,
+          formatter: (value: number) => axisNumber(value, digits, steps),
+          // Bounds that are not round would crowd the round labels beside them.
+          ...('min' in bounds ? { showMinLabel: false, showMaxLabel: false } : {}),
+        },
         splitLine: { lineStyle: { color: palette.grid } },
       },
       { type: 'value', min: 0, max: 1, show: false },

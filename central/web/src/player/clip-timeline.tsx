@@ -27,6 +27,12 @@ export function onsetOf(event: ImpactEvent): number {
   return Number.isNaN(startMs) ? 0 : (Date.parse(event.captured_at) - startMs) / 1000;
 }
 
+/** Seconds that the clip spans by its two times; 0 when they make no sense. */
+export function clipSpanOf(event: ImpactEvent): number {
+  const spanMs = Date.parse(event.clip?.end_at ?? '') - Date.parse(event.clip?.start_at ?? '');
+  return spanMs > 0 ? spanMs / 1000 : 0;
+}
+
 export function ClipTimeline({ event }: { readonly event: ImpactEvent }) {
   const theme = useTheme();
   const [channel, setChannel] = useState(0);
@@ -46,12 +52,14 @@ export function ClipTimeline({ event }: { readonly event: ImpactEvent }) {
     setCursorS(timeS);
   };
   const player = usePlayer({ waveform, spectrogram }, sound.data, theme, moveTo);
-  duration.current = player.durationS;
+  // Sensors have their axis before the sound is decoded, and without it.
+  const durationS = player.durationS || clipSpanOf(event);
+  duration.current = durationS;
   const onsetS = sensors.data?.onset_s ?? onsetOf(event);
   const seek = (timeS: number) => {
     player.seek(timeS);
-    const at = Math.max(0, Math.min(player.durationS, timeS));
-    rows.current?.style.setProperty('--cursor', String(player.durationS > 0 ? at / player.durationS : 0));
+    const at = Math.max(0, Math.min(durationS, timeS));
+    rows.current?.style.setProperty('--cursor', String(durationS > 0 ? at / durationS : 0));
     setCursorS(at);
   };
   useSpaceKey(player.toggle);
@@ -62,11 +70,11 @@ export function ClipTimeline({ event }: { readonly event: ImpactEvent }) {
     else return;
     key.preventDefault();
   };
-  const share = (timeS: number) => (player.durationS > 0 ? timeS / player.durationS : 0);
+  const share = (timeS: number) => (durationS > 0 ? timeS / durationS : 0);
   const style = { '--onset': share(onsetS), '--impact-share': share(event.duration_s) } as CSSProperties;
-  const timeAxis = { durationS: player.durationS, cursorS, onsetS, onSeek: seek };
+  const timeAxis = { durationS, cursorS, onsetS, onSeek: seek };
   return (
-    <div role="group" aria-label="Clip" onKeyDown={onKeyDown}>
+    <section aria-label="Clip" onKeyDown={onKeyDown}>
       <Transport
         player={player}
         cursorS={cursorS}
@@ -102,7 +110,7 @@ export function ClipTimeline({ event }: { readonly event: ImpactEvent }) {
           {(data) => <SensorRows sensors={data} timeAxis={timeAxis} />}
         </QueryView>
       </div>
-    </div>
+    </section>
   );
 }
 

@@ -57,7 +57,7 @@ export function EventFilters({ search, onChange, onReset }: EventFiltersProps) {
       </label>
       <label className="field">
         <span>
-          Score at least <output className="number">{search.minScore.toFixed(2)}</output>
+          Score at least <span className="number">{search.minScore.toFixed(2)}</span>
         </span>
         <input
           type="range"
