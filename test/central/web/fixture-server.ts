@@ -168,8 +168,9 @@ export class FixtureServer {
       response.end(wav ? makeWav(channel === null ? null : Number(channel)) : Buffer.from('\x89MCAP0\r\n', 'latin1'));
       return;
     }
+    const body = JSON.stringify(this.#body(kind, id, part, url.searchParams));
     response.writeHead(200, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(this.#body(kind, id, part, url.searchParams)));
+    response.end(body);
   }
 
   #body(kind: string, id: string, part: string, query: URLSearchParams): unknown {

@@ -9,23 +9,45 @@ use([LineChart, GridComponent, CanvasRenderer]);
 
 export type LineOption = ComposeOption<LineSeriesOption | GridComponentOption>;
 
-/** Draws `option` into the element and keeps its size; the canvas is decoration, texts beside it carry the values. */
+const replaceMerge = ['series', 'xAxis', 'yAxis', 'grid'];
+
+/**
+ * Draws `option` into the element and keeps its size; nothing is drawn while the chart is scrolled out of sight. The
+ * canvas is decoration: texts beside it carry the values.
+ */
 export function useLineChart(element: RefObject<HTMLDivElement | null>, option: LineOption): void {
-  const chart = useRef<ReturnType<typeof init> | null>(null);
+  const newest = useRef(option);
+  const redraw = useRef<() => void>(() => undefined);
   useEffect(() => {
     const host = element.current;
     if (host === null) return;
-    const made = init(host, null, { renderer: 'canvas' });
-    chart.current = made;
-    const observer = new ResizeObserver(() => made.resize());
-    observer.observe(host);
+    const chart = init(host, null, { renderer: 'canvas' });
+    let visible = false;
+    let drawn: LineOption | null = null;
+    redraw.current = () => {
+      if (!visible || drawn === newest.current) return;
+      drawn = newest.current;
+      chart.setOption(drawn, { replaceMerge });
+    };
+    const sizes = new ResizeObserver(() => chart.resize());
+    sizes.observe(host);
+    const sights = new IntersectionObserver(
+      (entries) => {
+        visible = entries.at(-1)?.isIntersecting ?? false;
+        redraw.current();
+      },
+      { rootMargin: '200px' },
+    );
+    sights.observe(host);
     return () => {
-      observer.disconnect();
-      made.dispose();
-      chart.current = null;
+      sizes.disconnect();
+      sights.disconnect();
+      redraw.current = () => undefined;
+      chart.dispose();
     };
   }, [element]);
   useEffect(() => {
-    chart.current?.setOption(option, { replaceMerge: ['series', 'xAxis', 'yAxis', 'grid'] });
+    newest.current = option;
+    redraw.current();
   }, [option]);
 }

@@ -2,10 +2,10 @@
  * Lines over time with a legend that shows the values under the shared cursor, or the newest ones. The plot is a slider
  * for the keyboard: arrow keys move the cursor from point to point.
  */
-import { type CSSProperties, type KeyboardEvent, useMemo, useRef } from 'react';
+import { type CSSProperties, type KeyboardEvent, memo, useMemo, useRef } from 'react';
 import { formatClock, formatDate } from '../format/format-time.ts';
 import { formatNumber } from '../format/format-value.ts';
-import { paletteOf } from '../theme/palette.ts';
+import { paletteOf, type ThemeName } from '../theme/palette.ts';
 import { useTheme } from '../theme/use-theme.ts';
 import { useCursor } from './cursor.tsx';
 import { type LineOption, useLineChart } from './echarts-line.ts';
@@ -14,6 +14,8 @@ import { linePoints, nearestIndex, newestValue, type Series, usualStep, valueAt,
 export interface ChartLine {
   readonly name: string;
   readonly series: Series;
+  /** A value newer than the last of `series`. */
+  readonly newest?: number | undefined;
 }
 
 interface TimeChartProps {
@@ -39,12 +41,12 @@ export function TimeChart(props: TimeChartProps) {
   const palette = paletteOf(theme);
   const plot = useRef<HTMLDivElement>(null);
   const [cursor, moveCursor] = useCursor();
-  const option = useMemo(() => chartOption(props, theme), [props, theme]);
-  useLineChart(plot, option);
 
   const reach = Math.max((toMs - fromMs) / 100, 2 * usualStep(lines[0]?.series.t ?? []));
   const inside = cursor !== null && cursor >= fromMs && cursor <= toMs;
-  const values = lines.map(({ series }) => (inside ? valueAt(series, cursor, reach) : newestValue(series)));
+  const values = lines.map(({ series, newest }) =>
+    inside ? valueAt(series, cursor, reach) : (newest ?? newestValue(series)),
+  );
   const longest = lines.reduce<Series | undefined>(
     (best, { series }) => (best === undefined || series.t.length > best.t.length ? series : best),
     undefined,
@@ -74,6 +76,7 @@ export function TimeChart(props: TimeChartProps) {
         <Legend lines={lines} texts={texts} colours={palette.series} single={lines.length === 1} />
       </figcaption>
       <div
+        ref={plot}
         className="chart-plot"
         role="slider"
         tabIndex={0}
@@ -88,7 +91,7 @@ export function TimeChart(props: TimeChartProps) {
         onKeyDown={onKeyDown}
         onBlur={() => moveCursor(null)}
       >
-        <div ref={plot} className="chart-canvas" />
+        <ChartCanvas {...props} theme={theme} />
         {inside && (
           <div
             className={share > 0.5 ? 'chart-cursor chart-cursor-late' : 'chart-cursor'}
@@ -101,6 +104,30 @@ export function TimeChart(props: TimeChartProps) {
         )}
       </div>
     </figure>
+  );
+}
+
+type ChartCanvasProps = TimeChartProps & { readonly theme: ThemeName };
+
+/** The drawing alone, redrawn only when something drawn has changed. */
+const ChartCanvas = memo(function ChartCanvas(props: ChartCanvasProps) {
+  const canvas = useRef<HTMLDivElement>(null);
+  const option = useMemo(() => chartOption(props, props.theme), [props]);
+  useLineChart(canvas, option);
+  return <div ref={canvas} className="chart-canvas" />;
+}, drawsTheSame);
+
+function drawsTheSame(one: ChartCanvasProps, other: ChartCanvasProps): boolean {
+  return (
+    one.theme === other.theme &&
+    one.fromMs === other.fromMs &&
+    one.toMs === other.toMs &&
+    one.impactsMs === other.impactsMs &&
+    one.lines.length === other.lines.length &&
+    one.lines.every(({ name, series }, index) => {
+      const line = other.lines[index];
+      return line?.name === name && line.series === series;
+    })
   );
 }
 
@@ -147,7 +174,7 @@ function Legend({ lines, texts, colours, single }: LegendProps) {
   );
 }
 
-function chartOption(props: TimeChartProps, theme: 'light' | 'dark'): LineOption {
+function chartOption(props: TimeChartProps, theme: ThemeName): LineOption {
   const { lines, fromMs, toMs, digits, steps = false } = props;
   const palette = paletteOf(theme);
   const bounds = leastRange(lines, digits);

@@ -1,7 +1,8 @@
 /** The history of a stream's fields, carried on by live samples, in shown units. */
 import { type UseQueryResult, useQuery } from '@tanstack/react-query';
-import { useMemo } from 'react';
+import { useMemo, useRef } from 'react';
 import { useLivePoints } from '../api/live-context.tsx';
+import type { LivePoint } from '../api/live-store.ts';
 import { historyQuery, type TimeWindow } from '../api/queries.ts';
 import type { History } from '../api/types.ts';
 import { useNow } from '../components/use-now.ts';
@@ -11,6 +12,8 @@ import { joinSeries, type Series } from './series.ts';
 interface HistoryView {
   readonly query: UseQueryResult<History, Error>;
   readonly series: ReadonlyMap<string, Series>;
+  /** The newest live values in shown units, ahead of `series` by up to a step of the window; empty in fixed ones. */
+  readonly newest: ReadonlyMap<string, number>;
   readonly fromMs: number;
   readonly toMs: number;
 }
@@ -29,21 +32,33 @@ export function useHistory(
   const everything = useLivePoints(vehicle, stream);
   const nowMs = useNow();
   const running = window.kind === 'last';
-  // A long window does not move visibly each second.
-  const stepMs = running ? Math.max(1_000, window.spanMs / 600) : 1;
+  // The window moves when that is visible, which in a long one is not each second.
+  const stepMs = running ? Math.max(1_000, window.spanMs / 450) : 1;
   const toMs = running ? Math.ceil(nowMs / stepMs) * stepMs : window.toMs;
   const fromMs = running ? toMs - window.spanMs : window.fromMs;
   const live = running ? everything : noPoints;
   const history = query.data;
+  const newestLive = useRef(live);
+  newestLive.current = live;
+  // Live points are joined when the window moves, so that charts are redrawn once a step.
   const series = useMemo(
     () =>
       new Map(
         fields.map((field) => [
           field,
-          joinSeries(history?.fields[field], live, field, fromMs, fieldMeaning(field).scale),
+          joinSeries(history?.fields[field], newestLive.current, field, fromMs, fieldMeaning(field).scale),
         ]),
       ),
-    [fields, history, live, fromMs],
+    [fields, history, fromMs],
   );
-  return { query, series, fromMs, toMs };
+  const newest = useMemo(() => newestValues(live.at(-1)), [live]);
+  return { query, series, newest, fromMs, toMs };
+}
+
+function newestValues(point: LivePoint | undefined): ReadonlyMap<string, number> {
+  const newest = new Map<string, number>();
+  for (const [field, value] of Object.entries(point?.values ?? {})) {
+    if (value !== null) newest.set(field, value * fieldMeaning(field).scale);
+  }
+  return newest;
 }

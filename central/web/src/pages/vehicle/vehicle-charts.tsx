@@ -113,7 +113,7 @@ interface StreamChartsProps extends VehicleChartsProps {
 function StreamCharts({ vehicle, latest, window, impacts }: StreamChartsProps) {
   const names = Object.keys(latest.values).join(',');
   const fields = useMemo(() => names.split(','), [names]);
-  const { query, series, fromMs, toMs } = useHistory(vehicle, latest.stream, fields, window, points);
+  const { query, series, newest, fromMs, toMs } = useHistory(vehicle, latest.stream, fields, window, points);
   const impactsMs = useMemo(() => impacts.map((impact) => Date.parse(impact.captured_at)), [impacts]);
   const title = streamTitle(latest.stream);
   if (query.isError && query.data === undefined) {
@@ -131,7 +131,11 @@ function StreamCharts({ vehicle, latest, window, impacts }: StreamChartsProps) {
             title={group}
             unit={unit}
             digits={digits}
-            lines={members.map((field) => ({ name: fieldMeaning(field).short, series: series.get(field) ?? none }))}
+            lines={members.map((field) => ({
+              name: fieldMeaning(field).short,
+              series: series.get(field) ?? none,
+              newest: newest.get(field),
+            }))}
             fromMs={fromMs}
             toMs={toMs}
             impactsMs={impactsMs}
