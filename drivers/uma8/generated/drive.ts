@@ -16,10 +16,18 @@ export interface DriveBlock {
   readonly leftRoad: Float32Array;
   readonly rightRoad: Float32Array;
   readonly rain: Float32Array;
-  /** Root mean square of each capsule's own wind noise, linear. */
+  /** Root mean square of each capsule's own wind noise at the block's end, linear; it has moved there evenly since the last block's end. */
   readonly windRms: number;
   readonly speedMps: number;
   readonly rpm: number;
+}
+
+/** The filters of one side's tyre noise: low-pass, rumble, and the tread's resonance. */
+interface Tyre {
+  low: number;
+  rumble: number;
+  y1: number;
+  y2: number;
 }
 
 /** One firing cycle (two revolutions) of an engine: half orders with random phases that fall with their order. */
@@ -65,8 +73,12 @@ export class Drive {
   #rainDropsPerS = 0;
   #rainTarget = 0;
   #gust = 0;
-  #left = { low: 0, rumble: 0, y1: 0, y2: 0 };
-  #right = { low: 0, rumble: 0, y1: 0, y2: 0 };
+  #engineNow = 0;
+  #pullNow = 0.3;
+  #roadNow = 0;
+  #wander = 0;
+  #left: Tyre = { low: 0, rumble: 0, y1: 0, y2: 0 };
+  #right: Tyre = { low: 0, rumble: 0, y1: 0, y2: 0 };
   #spill = new Float32Array(DROP_FRAMES);
 
   constructor(random: Random, sampleRateHz: number, blockFrames: number) {
@@ -113,7 +125,8 @@ export class Drive {
     while (this.#gear < 4 && this.#speed * (RPM_PER_MPS[this.#gear] as number) > 3100) this.#gear++;
     while (this.#gear > 0 && this.#speed * (RPM_PER_MPS[this.#gear] as number) < 1300) this.#gear--;
     const wanted = Math.max(IDLE_RPM, this.#speed * (RPM_PER_MPS[this.#gear] as number));
-    this.#rpm += (wanted - this.#rpm) * Math.min(1, seconds / 0.25);
+    this.#wander += (random.normal() * 0.012 - this.#wander * 0.8) * Math.sqrt(seconds);
+    this.#rpm += (wanted * (1 + this.#wander) - this.#rpm) * Math.min(1, seconds / 0.25);
     this.#roadLeftS -= seconds;
     if (this.#roadLeftS <= 0) {
       this.#roadLeftS = random.between(5, 40);
@@ -131,31 +144,38 @@ export class Drive {
   #addEngine(): void {
     const { engine } = this.#block;
     const load = this.#target > this.#speed + 0.3 ? 0.85 : 0.25;
-    const level = this.#engineLevel * (0.6 + (this.#rpm / 2500) ** 1.4) * (0.7 + 0.6 * load);
+    const level = this.#engineLevel * (0.6 + (this.#rpm / 2500) ** 1.4) * (0.7 + 0.6 * this.#pullNow);
     const step = (this.#rpm / 60 / 2 / this.#rate) * TABLE_FRAMES;
-    const pull = load;
+    // Levels move evenly through the block: a step at its edge would click like a tiny impact.
+    const levelStep = (level - this.#engineNow) / engine.length;
+    const pullStep = ((load - this.#pullNow) * 0.35) / engine.length;
     for (let i = 0; i < engine.length; i++) {
+      this.#engineNow += levelStep;
+      this.#pullNow += pullStep;
       this.#phase += step;
       if (this.#phase >= TABLE_FRAMES) {
         this.#phase -= TABLE_FRAMES;
         this.#firingGain = 1 + 0.06 * (this.#noise.unit() - 0.5);
       }
       const at = this.#phase | 0;
+      const pull = this.#pullNow;
       const sound = pull * (this.#pulling[at] as number) + (1 - pull) * (this.#coasting[at] as number);
-      engine[i] = level * this.#firingGain * sound;
+      engine[i] = this.#engineNow * this.#firingGain * sound;
     }
   }
 
   #addRoads(): void {
-    const level = this.#roughness * 2.2e-4 * this.#speed ** 1.45;
-    this.#addRoad(this.#block.leftRoad, this.#left, level);
-    this.#addRoad(this.#block.rightRoad, this.#right, level);
+    const wanted = this.#roughness * 2.2e-4 * this.#speed ** 1.45;
+    const before = this.#roadNow;
+    this.#roadNow += (wanted - before) * 0.35;
+    this.#addRoad(this.#block.leftRoad, this.#left, before, this.#roadNow);
+    this.#addRoad(this.#block.rightRoad, this.#right, before, this.#roadNow);
   }
 
   /** Tyre noise: rumble under 60 Hz, a low-passed roar, and the tread's broad hump round 900 Hz. */
-  #addRoad(out: Float32Array, state: { low: number; rumble: number; y1: number; y2: number }, level: number): void {
+  #addRoad(out: Float32Array, state: Tyre, fromLevel: number, toLevel: number): void {
     const keep = this.#roadKeep;
-    const roar = level * 0.9 * Math.sqrt((1 - keep * keep) / ((1 - keep) * (1 - keep))) * (1 - keep) * 3;
+    const roar = 0.9 * Math.sqrt((1 - keep * keep) / ((1 - keep) * (1 - keep))) * (1 - keep) * 3;
     const radius = 0.962;
     const a1 = 2 * radius * Math.cos((2 * Math.PI * 900) / this.#rate);
     const a2 = radius * radius;
@@ -167,7 +187,8 @@ export class Drive {
       const y = white + a1 * y1 - a2 * y2;
       y2 = y1;
       y1 = y;
-      out[i] = roar * low + level * (5 * rumble + 0.03 * y + 0.02 * white);
+      const level = fromLevel + ((toLevel - fromLevel) * i) / out.length;
+      out[i] = level * (roar * low + 5 * rumble + 0.03 * y + 0.02 * white);
     }
     state.low = low;
     state.rumble = rumble;

@@ -90,6 +90,7 @@ export class Scene {
   #nextImpactFrame: number;
   #nextConfuserFrame: number;
   #backgroundPower = 0;
+  #windRms = 0;
 
   constructor(options: SceneOptions) {
     const sampleRateHz = options.sampleRateHz ?? 48_000;
@@ -162,8 +163,10 @@ export class Scene {
     const keep = 0.975;
     // A two-fold one-pole low-pass leaves this much of white noise's power, which here is 1/3.
     const power = ((1 - keep) ** 4 * (1 + keep * keep)) / (1 - keep * keep) ** 3;
-    const gain = windRms / Math.sqrt(power / 3);
-    const hiss = SELF_NOISE_RMS * Math.sqrt(3) + windRms * 0.03;
+    const scale = 1 / Math.sqrt(power / 3);
+    const from = this.#windRms;
+    const step = (windRms - from) / this.blockFrames;
+    this.#windRms = windRms;
     for (const [m, mic] of this.#mics.entries()) {
       let a = this.#wind[2 * m] as number;
       let b = this.#wind[2 * m + 1] as number;
@@ -171,7 +174,8 @@ export class Scene {
         const white = this.#noise.uint32() * 4.656612873e-10 - 1;
         a = keep * a + (1 - keep) * white;
         b = keep * b + (1 - keep) * a;
-        mic[i] = (mic[i] as number) + gain * b + hiss * white;
+        const wind = from + step * i;
+        mic[i] = (mic[i] as number) + wind * (scale * b + 0.03 * white) + SELF_NOISE_RMS * 1.732 * white;
       }
       this.#wind[2 * m] = a;
       this.#wind[2 * m + 1] = b;
