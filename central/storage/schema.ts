@@ -9,7 +9,7 @@ type IntegerOrNull = ColumnType<bigint | null, bigint | number | null, bigint | 
 type Key = ColumnType<bigint, bigint | number | undefined, never>;
 
 /** How many value columns one row of `telemetry` has; a stream with more fields takes further rows (`part`). */
-export const VALUES_PER_ROW = 16;
+export const VALUES_PER_ROW = 8;
 
 /** The time of a record as the vehicle knew it, with what is needed to put it right later. */
 interface StampColumns {
@@ -77,7 +77,7 @@ export interface SeriesTable {
   latest_values: string | null;
 }
 
-/** Which value column holds a field: column `position % 16` of the row with `part` = ⌊position / 16⌋. */
+/** Which value column holds a field: column `position % 8` of the row with `part` = ⌊position / 8⌋. */
 export interface SeriesFieldTable {
   series_id: Integer;
   position: Integer;

@@ -86,8 +86,14 @@ export class TelemetryWriter {
     const series = this.#seriesOf(vehicle, stream);
     const layout = this.#layoutOf(series, Object.keys(rows[0]?.values ?? {}));
     const advanced: TelemetryRow[] = [];
+    let bootId = '';
+    let bootKey = 0n;
     for (const row of rows) {
       const { stamp } = row;
+      if (bootKey === 0n || stamp.bootId !== bootId) {
+        bootId = stamp.bootId;
+        bootKey = bootKeyOf(bootId);
+      }
       for (const [part, fields] of layout) {
         const bound: Bindable[] = [
           series.id,
@@ -96,7 +102,7 @@ export class TelemetryWriter {
           ledgerId,
           row.sequence,
           stamp.monotonicNs,
-          bootKeyOf(stamp.bootId),
+          bootKey,
           stamp.synchronised ? 1 : 0,
           stamp.estimatedErrorNs ?? -1n,
         ];
