@@ -3,7 +3,7 @@
  * central has them, and when room is short the least important and oldest go first, each loss itself a record.
  */
 
-import { closeSync, existsSync, mkdirSync, openSync, readdirSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { Clock, Stamp } from '../drivers/sample.ts';
 import {
@@ -112,10 +112,15 @@ type WorkKind = 'soon' | 'durable' | 'lazy';
 
 const mebibyte = 1024 * 1024;
 const pageBytes = 4096;
-/** A file that is deleted when the disk is full, so that even the record of what is given up finds room. */
-const reserveBytes = mebibyte;
+/** A file that is deleted when the disk is full, so that the log can be moved into the file
+ * and the record of what is given up finds room; larger than the log. */
+const reserveBytes = 3 * mebibyte;
+const reserveRetryMs = 10_000;
+const warnEveryMs = 60_000;
 const retryMs = 1000;
-const commitBytes = 64 * 1024;
+/** Bodies that one transaction takes: bounds how long it blocks and how much room its log needs. */
+const commitBytes = 256 * 1024;
+const groupBytes = 64 * 1024;
 const maxSetAsideFiles = 3;
 const maxPendingWork = 10_000;
 
@@ -134,6 +139,8 @@ export class Outbox {
   #fault: OutboxNotice | null = null;
   #commits = 0;
   #blobsAdded = 0;
+  #reserveDueMs = Number.POSITIVE_INFINITY;
+  readonly #warnedAtMs = new Map<string, number>();
   #closed = false;
 
   private constructor(path: string, options: Required<OutboxOptions>) {
@@ -210,7 +217,7 @@ export class Outbox {
     }
     const promise = this.#pending.add(stream, kind, priority, row);
     const { rows, bytes } = this.#pending;
-    if (this.#fault === null && (rows >= this.#options.groupCommitRows || bytes >= commitBytes)) this.#commit();
+    if (this.#fault === null && (rows >= this.#options.groupCommitRows || bytes >= groupBytes)) this.#commit();
     else if (priority === 'events') this.#commitSoon();
     else this.#commitWithin(this.#options.groupCommitMs);
     return promise;
@@ -372,6 +379,14 @@ export class Outbox {
     this.#immediate = null;
     this.#timerDueMs = Number.POSITIVE_INFINITY;
     if (this.#pending.isEmpty && this.#work.length === 0) return;
+    while (!this.#pending.isEmpty || this.#work.length > 0) {
+      if (!this.#tryCommit()) return;
+    }
+    if (this.#fault !== null) this.#recovered();
+    for (const listener of this.#listeners) listener();
+  }
+
+  #tryCommit(): boolean {
     try {
       this.#commitOnce();
     } catch (error) {
@@ -380,18 +395,19 @@ export class Outbox {
         this.#commitOnce();
       } catch (again) {
         this.#refused(again);
-        return;
+        return false;
       }
     }
     this.#commits += 1;
-    if (this.#fault !== null) this.#recovered();
-    for (const listener of this.#listeners) listener();
+    if (performance.now() > this.#reserveDueMs) this.#makeReserve();
+    return true;
   }
 
   #commitOnce(): void {
     const store = this.#store;
     const work = this.#work;
     const { clock, maxBytes } = this.#options;
+    let lost = 0;
     const settle: (() => void)[] = [];
     const durable = !this.#pending.isEmpty || work.some(({ kind }) => kind !== 'lazy');
     store.transaction(() => {
@@ -399,13 +415,36 @@ export class Outbox {
         run(store);
         settle.push(done);
       }
-      this.#pending.write(store, clock.now());
-      while (store.usedBytes() > maxBytes && store.evict('size-limit', clock.now()) > 0);
+      this.#pending.write(store, clock.now(), commitBytes);
+      lost = this.#evictTo(maxBytes, 'size-limit');
       if (work.length > 0) this.#boundBlobs(store, settle);
     }, durable);
     this.#work = [];
     this.#pending.settle();
     for (const done of settle) done();
+    if (lost > 0)
+      this.#warnOfLoss('size-limit', lost, 'Raise the size limit of the outbox, or bring the vehicle online.');
+  }
+
+  /** Gives up rows until the file uses at most `bytes`; how many. Only within a transaction. */
+  #evictTo(bytes: number, reason: string): number {
+    const now = this.#options.clock.now();
+    let lost = 0;
+    while (this.#store.usedBytes() > bytes) {
+      const rows = this.#store.evict(reason, now);
+      if (rows === 0) break;
+      lost += rows;
+    }
+    return lost;
+  }
+
+  /** Each loss is counted and declared; a person hears of it once a minute. */
+  #warnOfLoss(code: 'size-limit' | 'disk-full', lost: number, cure: string): void {
+    const nowMs = performance.now();
+    if (nowMs - (this.#warnedAtMs.get(code) ?? Number.NEGATIVE_INFINITY) < warnEveryMs) return;
+    this.#warnedAtMs.set(code, nowMs);
+    const message = `outbox ${this.#path}: no room (${code}), ${lost} of the least important records were given up`;
+    this.#options.onNotice({ level: 'warn', code, message, cure });
   }
 
   #boundBlobs(store: OutboxStore, settle: (() => void)[]): void {
@@ -431,6 +470,7 @@ export class Outbox {
     }
     if (!isFull(error)) return false;
     rmSync(this.#reservePath, { force: true });
+    this.#reserveDueMs = performance.now() + reserveRetryMs;
     this.#store.checkpoint();
     const blob = this.#store.headBlob('lowest');
     const file = blob?.priority === 'recordings' ? blob : null;
@@ -438,11 +478,13 @@ export class Outbox {
     if (file !== null) rmSync(file.path, { force: true });
     const wantedBytes = Math.max(4 * this.#pending.bytes, 64 * pageBytes);
     const goalBytes = this.#store.usedBytes() - wantedBytes;
+    let lost = 0;
     this.#store.transaction(() => {
       if (file !== null) this.#giveUpBlob(this.#store, file, 'disk-full');
-      while (this.#store.usedBytes() > goalBytes && this.#store.evict('disk-full', this.#options.clock.now()) > 0);
+      lost = this.#evictTo(goalBytes, 'disk-full');
     });
     this.#store.checkpoint();
+    this.#warnOfLoss('disk-full', lost, 'Free disk space or lower the size limits of recordings and outbox.');
     return true;
   }
 
@@ -480,7 +522,6 @@ export class Outbox {
 
   #recovered(): void {
     this.#fault = null;
-    this.#makeReserve();
     this.#options.onNotice({ level: 'ok', code: 'ok', message: `outbox ${this.#path}: commits again`, cure: '' });
   }
 
@@ -494,18 +535,17 @@ export class Outbox {
     return `${this.#path}.reserve`;
   }
 
+  /** Puts the reserve in place where the disk has room for four of them; otherwise looks again ten seconds later. */
   #makeReserve(): void {
+    this.#reserveDueMs = Number.POSITIVE_INFINITY;
     if (existsSync(this.#reservePath)) return;
     try {
-      const file = openSync(this.#reservePath, 'w');
-      try {
-        writeSync(file, Buffer.alloc(reserveBytes, 0x5a));
-      } finally {
-        closeSync(file);
-      }
+      const { bavail, bsize } = statfsSync(dirname(this.#path));
+      if (bavail * bsize < 4 * reserveBytes) throw new Error('no room for a reserve');
+      writeFileSync(this.#reservePath, Buffer.alloc(reserveBytes, 0x5a));
     } catch {
-      // Without room for it there is no reserve; the next recovery tries again.
       rmSync(this.#reservePath, { force: true });
+      this.#reserveDueMs = performance.now() + reserveRetryMs;
     }
   }
 

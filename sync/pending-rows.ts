@@ -5,7 +5,14 @@
 
 import type { Stamp } from '../drivers/sample.ts';
 import type { Appended } from './outbox.ts';
-import { type NewRow, type OutboxStore, type Priority, priorities, type StreamKind } from './outbox-store.ts';
+import {
+  type NewRow,
+  type OutboxStore,
+  type Priority,
+  priorities,
+  type StreamKind,
+  type StreamState,
+} from './outbox-store.ts';
 
 interface PendingRow {
   readonly row: NewRow;
@@ -33,6 +40,8 @@ export class PendingRows {
   readonly #maxRows: number;
   readonly #maxBytes: number;
   #streams = new Map<string, PendingStream>();
+  /** How many items of each stream the last `write` took. */
+  readonly #written = new Map<string, number>();
   #arrivals = 0;
   #rows = 0;
   #bytes = 0;
@@ -74,43 +83,49 @@ export class PendingRows {
     return promise;
   }
 
-  /** Writes everything within the caller's transaction; `settle` or `rejectAll` follows, or another try. */
-  write(store: OutboxStore, now: Stamp): void {
-    for (const [name, pending] of this.#streams) {
+  /**
+   * Writes events first, then the rest, up to about `limitBytes`, within the caller's transaction. `settle` follows when
+   * that is durable; otherwise the next `write` begins with the same rows.
+   */
+  write(store: OutboxStore, now: Stamp, limitBytes: number): void {
+    this.#written.clear();
+    let bytes = 0;
+    const streams = [...this.#streams].sort(([, a], [, b]) => rankOf(b) - rankOf(a));
+    for (const [name, pending] of streams) {
+      if (bytes >= limitBytes) return;
       const stream = store.stream(name, pending.kind, pending.priority);
-      let run: PendingRow[] = [];
-      const insertRun = (): void => {
-        const first = store.insert(
-          stream,
-          run.map((item) => item.row),
-        );
-        for (const [index, item] of run.entries()) item.sequence = first + index;
-        run = [];
-      };
+      let count = 0;
       for (const item of pending.items) {
-        if (!('count' in item)) {
-          run.push(item);
-          continue;
-        }
-        insertRun();
-        store.skip(stream, item.count, reason, now);
+        if (bytes >= limitBytes) break;
+        if (!('count' in item)) bytes += costOf(item.row);
+        count += 1;
       }
-      insertRun();
+      writeItems(store, stream, pending.items.slice(0, count), now);
       store.saveStream(stream);
+      this.#written.set(name, count);
     }
   }
 
-  /** Resolves and forgets everything, after `write` became durable. */
+  /** Resolves and forgets what `write` wrote, after it became durable. */
   settle(): void {
-    const streams = this.#streams;
-    this.#forget();
-    for (const { items } of streams.values()) {
-      for (const item of items) if (!('count' in item)) item.resolve({ sequence: item.sequence, stored: true });
+    for (const [name, count] of this.#written) {
+      const stream = this.#streams.get(name);
+      if (stream === undefined) continue;
+      const items = stream.items.splice(0, count);
+      if (stream.items.length === 0) this.#streams.delete(name);
+      for (const item of items) {
+        if ('count' in item) continue;
+        this.#rows -= 1;
+        this.#bytes -= costOf(item.row);
+        item.resolve({ sequence: item.sequence, stored: true });
+      }
     }
+    this.#written.clear();
   }
 
   #forget(): void {
     this.#streams = new Map();
+    this.#written.clear();
     this.#rows = 0;
     this.#bytes = 0;
   }
@@ -142,6 +157,29 @@ export class PendingRows {
     for (const stream of this.#streams.values()) stream.items = withGaps(stream.items, lost);
     return lost.size;
   }
+}
+
+function rankOf(stream: PendingStream): number {
+  return priorities.indexOf(stream.priority);
+}
+
+function writeItems(store: OutboxStore, stream: StreamState, items: readonly (PendingRow | Gap)[], now: Stamp): void {
+  let run: PendingRow[] = [];
+  const insertRun = (): void => {
+    const rows = run.map((item) => item.row);
+    const first = store.insert(stream, rows);
+    for (const [index, item] of run.entries()) item.sequence = first + index;
+    run = [];
+  };
+  for (const item of items) {
+    if (!('count' in item)) {
+      run.push(item);
+      continue;
+    }
+    insertRun();
+    store.skip(stream, item.count, reason, now);
+  }
+  insertRun();
 }
 
 function withGaps(items: readonly (PendingRow | Gap)[], lost: ReadonlySet<PendingRow>): (PendingRow | Gap)[] {
