@@ -1,6 +1,8 @@
 """Training and judging of one network, shared by the final run and the cross-validation."""
 
 import math
+import multiprocessing
+import os
 import time
 
 import numpy as np
@@ -38,6 +40,22 @@ def train_one(make_sampler, classes: int, config: dict, seed: int, log=print) ->
         if step % 500 == 499:
             log(f"  step {step + 1}/{steps} loss {np.mean(losses[-500:]):.3f} {time.time() - began:.0f} s")
     return average.module.eval()
+
+
+def in_processes(job, count: int) -> list:
+    """job(0) … job(count − 1), each in a process of its own with one thread, as many at once as there are cores: small
+    networks gain nothing from threads, and one thread adds up the same every time."""
+    torch.set_num_threads(1)
+    global _job
+    _job = job
+    context = multiprocessing.get_context("fork")
+    with context.Pool(min(count, os.cpu_count() or 1), maxtasksperchild=1) as pool:
+        return pool.map(_run, range(count), chunksize=1)
+
+
+def _run(i: int):
+    torch.set_num_threads(1)
+    return _job(i)
 
 
 @torch.no_grad()

@@ -50,11 +50,12 @@ def main() -> None:
         for parent in parents:
             inner = inner[parent]
         inner[last] = yaml.safe_load(value)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
     clips = data.read_clips(options.data, set(config["train_folds"]))
     mels = data.load(clips, options.cache)
     rendered = [generated.render(job, options.cache) for job in config["generated"]]
-    results = [judge_fold(clips, mels, rendered, fold, options.networks, config) for fold in config["train_folds"]]
+    folds = config["train_folds"]
+    results = core.in_processes(lambda i: judge_fold(clips, mels, rendered, folds[i], options.networks, config), len(folds))
     for best in (1, 2, 3):
         report = []
         for result in results:

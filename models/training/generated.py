@@ -13,6 +13,7 @@ import data
 import frontend
 
 ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("wav.ts", "geometry.ts", "placement.ts")
 SCRIPT = """
 const { renderToWav } = await import(process.argv[1]);
 await renderToWav(JSON.parse(process.argv[2]));
@@ -32,7 +33,7 @@ class Rendered:
 def generator_key() -> str:
     """Changes with the generator, so that no stale rendering is used."""
     files = sorted((ROOT / "drivers/uma8").glob("**/*.ts"))
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.parent.name == "generated" or f.name in ("wav.ts", "geometry.ts"))).hexdigest()[:12]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.parent.name == "generated" or f.name in PARTS)).hexdigest()[:12]
 
 
 def render(options: dict, cache: Path, node: str = str(ROOT / "node_modules/.bin/node")) -> Rendered:

@@ -2,7 +2,6 @@
 quantizes, and writes the description into both files. One command, see README.md; the same seed gives the same run."""
 
 import argparse
-import os
 import subprocess
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import data
 import export
 import frontend
 import generated
+import net as network
 from sampler import Sampler, add_generated, build_store
 
 HERE = Path(__file__).resolve().parent
@@ -124,17 +124,22 @@ def main() -> None:
     arguments.add_argument("--node", default=str(HERE.parents[1] / "node_modules/.bin/node"), help="the Node that renders generated sound")
     options = arguments.parse_args()
     config = yaml.safe_load(options.config.read_text())
-    torch.set_num_threads(min(2, os.cpu_count() or 1))
+    torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
 
     clips = data.read_clips(options.data, set(config["train_folds"]))
     names, label_ids = fine_classes(clips)
     rendered = [generated.render(job, options.cache, options.node) for job in config["generated"]]
     maker = sampler_maker(clips, data.load(clips, options.cache), rendered, names, label_ids, config)
+
+    def one(i: int) -> dict:
+        return core.train_one(maker, len(names), config, config["seed"] + i, lambda text: print(f"network {i}{text}", flush=True)).state_dict()
+
     models = []
-    for i in range(config["networks"]):
-        print(f"network {i + 1}/{config['networks']}", flush=True)
-        models.append(core.train_one(maker, len(names), config, config["seed"] + i))
+    for state in core.in_processes(one, config["networks"]):
+        model = network.ImpactNet(len(names), config["width"], config["dropout"])
+        model.load_state_dict(state)
+        models.append(model)
 
     fp32, int8 = options.out / "impact.fp32.onnx", options.out / "impact.int8.onnx"
     model = export.build(models, label_ids, LABELS)
