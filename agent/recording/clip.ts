@@ -57,15 +57,17 @@ const maxClipBytes = 64 * 1024 * 1024;
 const longestMessageNs = 2_000_000_000n;
 
 /**
- * Writes a clip of `messages`, which must be in order of time, uncompressed. The same messages and metadata give the same bytes.
+ * Writes a clip of `messages`, given in any order, uncompressed and in order of time, topic and sequence: the same messages and
+ * metadata give the same bytes.
  * @throws RecordingError `not-covered` without messages, `too-large` over 64 MiB; the system's errors of writing.
  */
 export async function writeClip(
-  messages: readonly ClipMessage[],
+  unordered: readonly ClipMessage[],
   startNs: bigint,
   endNs: bigint,
   options: ClipOptions,
 ): Promise<Clip> {
+  const messages = [...unordered].sort(inOrder);
   const [first] = messages;
   const last = messages.at(-1);
   if (first === undefined || last === undefined) {
@@ -99,6 +101,12 @@ export async function writeClip(
     await rm(partial, { force: true });
     throw error;
   }
+}
+
+function inOrder(a: ClipMessage, b: ClipMessage): number {
+  if (a.logTimeNs !== b.logTimeNs) return a.logTimeNs < b.logTimeNs ? -1 : 1;
+  if (a.topic !== b.topic) return a.topic < b.topic ? -1 : 1;
+  return a.sequence - b.sequence;
 }
 
 function* clipPieces(
@@ -149,7 +157,6 @@ export async function cutClipFromSegments(
       }
     }
   }
-  found.sort((a, b) => (a.logTimeNs < b.logTimeNs ? -1 : a.logTimeNs > b.logTimeNs ? 1 : 0));
   return writeClip(found, startNs, endNs, options);
 }
 

@@ -49,16 +49,11 @@ export class MessageRing {
     return oldest !== undefined && oldest.stamp.capturedAtNs <= startNs;
   }
 
-  /** Messages any part of which lies in `startNs` to `endNs` (UTC ns), in order of their time. */
+  /** Messages any part of which lies in `startNs` to `endNs` (UTC ns), in order of arrival. */
   span(startNs: bigint, endNs: bigint): Message[] {
-    return this.#messages
-      .slice(this.#first)
-      .filter((message) => {
-        const ns = message.stamp.capturedAtNs;
-        return ns < endNs && ns + durationNs(message.type, message.data) >= startNs;
-      })
-      .sort((a, b) =>
-        a.stamp.capturedAtNs < b.stamp.capturedAtNs ? -1 : a.stamp.capturedAtNs > b.stamp.capturedAtNs ? 1 : 0,
-      );
+    return this.#messages.slice(this.#first).filter((message) => {
+      const ns = message.stamp.capturedAtNs;
+      return ns < endNs && ns + durationNs(message.type, message.data) >= startNs;
+    });
   }
 }

@@ -3,6 +3,7 @@
  * statistics and summary anew, and says what was lost. Where the bytes go is up to the sink.
  */
 
+import { isDeepStrictEqual } from 'node:util';
 import { type McapTypes, Opcode } from '@mcap/core';
 import { openSummary } from './bag-summary.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -113,7 +114,9 @@ class Rebuild {
 
   async #begin(header: Uint8Array | null, offset: number): Promise<void> {
     this.#begun = true;
-    if (this.#magic === null || header === null) return this.#fresh(() => this.builder.begin());
+    if (this.#magic === null || header === null || !this.#parses(header, offset)) {
+      return this.#fresh(() => this.builder.begin());
+    }
     await this.#copy(this.#magic, 0, () => this.builder.copied(this.#magic as Uint8Array));
     await this.#copy(header, offset, () => this.builder.copied(header));
   }
@@ -178,13 +181,11 @@ class Rebuild {
   }
 
   async #parsed(bytes: Uint8Array, offset: number): Promise<void> {
-    let record: McapTypes.TypedMcapRecord;
-    try {
-      record = parseRecordBytes(bytes);
-    } catch (cause) {
-      return this.lost({ offset, bytes: bytes.byteLength, reason: (cause as Error).message });
-    }
-    if (record.type === 'Schema') {
+    const record = this.#parses(bytes, offset);
+    if (record === null) return;
+    if (this.#contradicts(record)) {
+      this.lost({ offset, bytes: bytes.byteLength, reason: `${record.type} differs from the one in the summary` });
+    } else if (record.type === 'Schema') {
       if (this.builder.noteSchema(record)) await this.#copy(bytes, offset, () => this.builder.copied(bytes));
     } else if (record.type === 'Channel') {
       if (this.builder.noteChannel(record)) await this.#copy(bytes, offset, () => this.builder.copied(bytes));
@@ -196,6 +197,22 @@ class Rebuild {
     } else {
       this.lost({ offset, bytes: bytes.byteLength, reason: `${record.type} record in the data section` });
     }
+  }
+
+  #parses(bytes: Uint8Array, offset: number): McapTypes.TypedMcapRecord | null {
+    try {
+      return parseRecordBytes(bytes);
+    } catch (cause) {
+      this.lost({ offset, bytes: bytes.byteLength, reason: (cause as Error).message });
+      return null;
+    }
+  }
+
+  /** Definitions have no CRC where they stand; the summary, which repeats them, has one, and was checked. */
+  #contradicts(record: McapTypes.TypedMcapRecord): boolean {
+    if (record.type !== 'Schema' && record.type !== 'Channel') return false;
+    const known = (record.type === 'Schema' ? this.#known.schemas : this.#known.channels).get(record.id);
+    return known !== undefined && !isDeepStrictEqual({ ...known, type: '' }, { ...record, type: '' });
   }
 
   /** Sees to it that a channel stands in the new file before its messages. */

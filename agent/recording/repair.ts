@@ -43,18 +43,22 @@ class NeedsRewrite extends Error {}
 class InPlaceSink implements RebuildSink {
   readonly tail: Uint8Array[] = [];
   divergedAt: number | null = null;
+  /** Where the whole file ends. */
+  end = 0;
   readonly #source: ByteSource;
 
   constructor(source: ByteSource) {
     this.#source = source;
   }
 
-  async copy(_bytes: Uint8Array, position: number, sourceOffset: number): Promise<void> {
+  async copy(bytes: Uint8Array, position: number, sourceOffset: number): Promise<void> {
+    this.end = position + bytes.byteLength;
     if (this.divergedAt !== null || position !== sourceOffset) throw new NeedsRewrite();
   }
 
   async fresh(pieces: readonly Uint8Array[], position: number): Promise<void> {
     const bytes = Buffer.concat(pieces);
+    this.end = position + bytes.byteLength;
     if (this.divergedAt === null) {
       const there = await this.#source.read(position, bytes.byteLength);
       if (Buffer.compare(there, bytes) === 0) return;
@@ -132,13 +136,10 @@ async function tryInPlace(source: FileSource, path: string, progress?: Progress)
     if (error instanceof NeedsRewrite) return null;
     throw error;
   }
-  const end = sink.divergedAt ?? source.size;
   const handle = await openDurable(path);
   try {
-    if (sink.tail.length > 0) {
-      await handle.truncate(end);
-      await writeFully(handle, sink.tail, end);
-    }
+    await handle.truncate(Math.min(source.size, sink.divergedAt ?? sink.end));
+    if (sink.divergedAt !== null) await writeFully(handle, sink.tail, sink.divergedAt);
     await handle.datasync();
   } finally {
     await handle.close();

@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { cutClipFromSegments } from '../../../agent/recording/clip.ts';
+import { MessageRing } from '../../../agent/recording/message-ring.ts';
+import { Recorder } from '../../../agent/recording/recorder.ts';
+import {
+  chunkNs,
+  clock,
+  range,
+  readFileIndexed,
+  readStream,
+  scratchFolder,
+  sequencesOf,
+  sound,
+  stampAt,
+  startNs,
+  temperature,
+} from './recording-fixtures.ts';
+
+async function recordSeconds(
+  folder: string,
+  seconds: number,
+  ring = { maxAgeMs: 60_000, maxBytes: 64_000_000 },
+): Promise<Recorder> {
+  const options = { vehicle: 'car-7', clipFolder: join(folder, 'clips'), recordingId: 'drive', minFreeBytes: 0, ring };
+  const recorder = await Recorder.open(join(folder, 'recordings'), options, clock);
+  for (const second of range(seconds)) {
+    recorder.write(temperature(second));
+    for (const index of range(10, second * 10)) recorder.write(sound(index));
+    await recorder.room();
+  }
+  return recorder;
+}
+
+describe('a clip', () => {
+  test('has all topics of its span, the sound that reaches into it, and the hash of its bytes', async () => {
+    const folder = await scratchFolder();
+    const recorder = await recordSeconds(folder, 6);
+    const clip = await recorder.cutClip(startNs + 1_950_000_000n, startNs + 4_000_000_000n, { event_id: 'e1' });
+    const bytes = await readFile(clip.path);
+    expect(clip.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
+    expect(clip.bytes).toBe(bytes.byteLength);
+    const messages = await readFileIndexed(clip.path);
+    expect(messages).toHaveLength(clip.messages);
+    expect(sequencesOf(messages, '/uma8/audio')).toEqual(range(21, 19));
+    expect(sequencesOf(messages, '/bme680/temperature')).toEqual([2, 3]);
+    expect(clip).toMatchObject({ startNs: startNs + 1_900_000_000n, endNs: startNs + 3_900_000_000n });
+    const records = readStream(bytes);
+    expect(records.find((record) => record.type === 'Metadata' && record.name === 'fender.clip')).toMatchObject({
+      metadata: new Map(
+        Object.entries({
+          start_ns: String(startNs + 1_950_000_000n),
+          end_ns: String(startNs + 4_000_000_000n),
+          event_id: 'e1',
+        }),
+      ),
+    });
+    expect(records.filter((record) => record.type === 'Chunk').every(({ compression }) => compression === '')).toBe(
+      true,
+    );
+    await recorder.close();
+  });
+
+  test('is cut to the same messages from memory, from the segment being written, from a torn and from a finished one', async () => {
+    const folder = await scratchFolder();
+    const options = { vehicle: 'car-7', clipFolder: join(folder, 'clips') };
+    const recordings = join(folder, 'recordings');
+    const span = [startNs + 2_000_000_000n, startNs + 3_500_000_000n] as const;
+    const recorder = await recordSeconds(folder, 5);
+    const fromMemory = await recorder.cutClip(...span);
+    await recorder.flush();
+    const whileWriting = await cutClipFromSegments(recordings, ...span, options);
+    await recorder.close();
+    const finished = await cutClipFromSegments(recordings, ...span, options);
+    const path = join(recordings, 'drive/drive_0.mcap');
+    await rename(path, `${path}.active`);
+    const unfinished = await cutClipFromSegments(recordings, ...span, options);
+    const expected = await readFileIndexed(fromMemory.path);
+    expect(expected).toHaveLength(18);
+    for (const clip of [whileWriting, finished, unfinished]) {
+      expect(await readFileIndexed(clip.path)).toEqual(expected);
+    }
+    expect(unfinished.sha256).toBe(finished.sha256);
+  });
+
+  test('comes from the segments when memory does not reach back far enough', async () => {
+    const folder = await scratchFolder();
+    const recorder = await recordSeconds(folder, 6, { maxAgeMs: 1000, maxBytes: 64_000_000 });
+    const clip = await recorder.cutClip(startNs, startNs + 1_000_000_000n);
+    expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10));
+    await recorder.close();
+  });
+
+  test('of a span without messages is refused, and leaves no file', async () => {
+    const folder = await scratchFolder();
+    const recorder = await recordSeconds(folder, 1);
+    await expect(recorder.cutClip(startNs - 100n, startNs - 50n)).rejects.toMatchObject({ code: 'not-covered' });
+    await mkdir(join(folder, 'clips'), { recursive: true });
+    expect(await readdir(join(folder, 'clips'))).toEqual([]);
+    await recorder.close();
+  });
+});
+
+describe('the ring', () => {
+  test('keeps to both of its bounds, oldest first', () => {
+    const byAge = new MessageRing({ maxAgeMs: 500, maxBytes: 1e9 });
+    for (const index of range(5000)) byAge.push(sound(index, 10, 1));
+    expect(byAge.length).toBe(6);
+    const size = sound(0, 10, 1).data.byteLength;
+    const byBytes = new MessageRing({ maxAgeMs: 1e9, maxBytes: size * 4 });
+    for (const index of range(100)) byBytes.push(sound(index, 10, 1));
+    expect(byBytes.bytes).toBe(size * 4);
+    expect(byBytes.covers(stampAt(96n * chunkNs).capturedAtNs)).toBe(true);
+    expect(byBytes.covers(stampAt(95n * chunkNs).capturedAtNs)).toBe(false);
+    expect(byBytes.span(startNs, stampAt(98n * chunkNs).capturedAtNs).map(({ sequence }) => sequence)).toEqual([
+      96, 97,
+    ]);
+  });
+});
