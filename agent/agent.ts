@@ -1,7 +1,7 @@
 /** Starts the parts of the agent in order, and ends them in an order that leaves nothing unflushed. */
 import type { AgentConfig } from './config/schema.ts';
 import type { HealthReport } from './health/metrics.ts';
-import { HealthMetrics, serveMetrics } from './health/metrics.ts';
+import { serveMetrics } from './health/metrics.ts';
 import { progressOf } from './health/part-figures.ts';
 import { ProgressWatch } from './health/watchdog.ts';
 import { audioTopic } from './nodes/topics.ts';
@@ -26,16 +26,14 @@ const STOP_MS = { sensors: 1_200, detector: 700, impacts: 300, upkeep: 300, reco
 /** Starts the agent. Throws when its storage cannot be used or its metrics port is taken; devices never make it throw. */
 export async function startAgent(config: AgentConfig, context: AgentContext): Promise<RunningAgent> {
   const parts = await buildParts(config, context);
-  const metrics = new HealthMetrics();
-  const server = await serveMetrics(config.health.listen, metrics).catch(async (error: unknown) => {
+  let latest: HealthReport | null = null;
+  const server = await serveMetrics(config.health.listen, () => latest).catch(async (error: unknown) => {
     await parts.recorder.close();
     await parts.outbox.close();
     throw error;
   });
-  let latest: HealthReport | null = null;
   const upkeep = new Upkeep(config, parts, (report) => {
     latest = report;
-    metrics.update(report);
   });
   const stopping = { sensors: new AbortController(), upkeep: new AbortController(), sync: new AbortController() };
   const upkeeping = upkeep.run(stopping.upkeep.signal);

@@ -16,6 +16,7 @@ import { sensorNodes } from './nodes/registry.ts';
 import type { SensorNode } from './nodes/sensor-node.ts';
 import type { AppendTelemetry } from './nodes/telemetry.ts';
 import { outboxSinks } from './outbox-sinks.ts';
+import type { RingBounds } from './recording/message-ring.ts';
 import { Recorder } from './recording/recorder.ts';
 
 /** What the agent is given besides its configuration. */
@@ -132,6 +133,7 @@ async function openStorage(config: AgentConfig, dataFolder: string, clock: Syste
         maxSegmentMs: segmentS * SECOND_MS,
         maxSegmentBytes,
         syncIntervalMs,
+        ring: ringBounds(config),
         onDiagnostic: report,
       },
       clock,
@@ -141,6 +143,16 @@ async function openStorage(config: AgentConfig, dataFolder: string, clock: Syste
     await outbox.close();
     throw error;
   }
+}
+
+/** Longest an impact sounds, and the detector takes to be sure of it, in s; a clip that needs more comes from the segments. */
+const IMPACT_S = 3;
+const RING_BYTES = 32_000_000;
+
+/** As much memory as a clip needs, no more. */
+function ringBounds({ detector }: AgentConfig): RingBounds {
+  const seconds = detector.pre_roll_s + detector.post_roll_s + IMPACT_S;
+  return { maxAgeMs: seconds * SECOND_MS, maxBytes: RING_BYTES };
 }
 
 /** Keeps the diagnostic, and logs it when it changed. */

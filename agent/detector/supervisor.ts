@@ -177,7 +177,7 @@ export class DetectorSupervisor {
   #launch(): void {
     const child = spawn(process.execPath, [...this.#options.execArgv, this.#options.entry.pathname], {
       stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-      env: { PATH: process.env.PATH ?? '' },
+      env: detectorEnvironment(),
     });
     const socket = child.stdio[3] as Socket;
     this.#child = child;
@@ -340,4 +340,12 @@ export class DetectorSupervisor {
 
 function cureOf(failedStarts: number): string {
   return failedStarts > 1 ? 'Run fender doctor: the model file may be missing or unfit for this machine.' : '';
+}
+
+/** The process gets no more of the environment than it needs; the compile cache and the allocator's setting keep it lean. */
+function detectorEnvironment(): NodeJS.ProcessEnv {
+  const wanted = ['PATH', 'NODE_COMPILE_CACHE', 'MALLOC_ARENA_MAX'];
+  return Object.fromEntries(
+    wanted.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+  );
 }

@@ -26,6 +26,9 @@ export interface HealthParts {
 /** The delay monitor ticks this often; a tick that comes as it should measures this much and no delay. */
 const RESOLUTION_MS = 10;
 
+/** Delays are summed up over so long: long enough for a 99th percentile, short enough to show a change. */
+const DELAY_WINDOW_NS = 60_000_000_000n;
+
 /** Below these, health is a warning: 5 % and 1 % of the disk, and the temperature at which a Raspberry Pi slows down. */
 const DISK_WARN_RATIO = 0.05;
 const DISK_ERROR_RATIO = 0.01;
@@ -37,6 +40,7 @@ export class HealthNode {
   readonly #delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
   #lastCpuS: number | null = null;
   #lastNs = 0n;
+  #delayResetNs = 0n;
 
   constructor(parts: HealthParts) {
     this.#parts = parts;
@@ -47,7 +51,9 @@ export class HealthNode {
     this.#delay.enable();
     this.#lastNs = this.#parts.clock.monotonicNs();
     this.#lastCpuS = ownUsage().cpuS;
+    this.#delayResetNs = this.#lastNs;
     await new Promise<void>((resolve) => {
+      void this.measure();
       const timer = setInterval(() => void this.measure(), periodMs);
       const end = (): void => {
         clearInterval(timer);
@@ -101,7 +107,11 @@ export class HealthNode {
     const seconds = (ns: number): number => (Number.isFinite(ns) ? Math.max(0, ns / 1e9 - RESOLUTION_MS / 1e3) : 0);
     const { mean, max } = this.#delay;
     const delay = { mean: seconds(mean), p99: seconds(this.#delay.percentile(99)), max: seconds(max) };
-    this.#delay.reset();
+    const nowNs = this.#parts.clock.monotonicNs();
+    if (nowNs - this.#delayResetNs > DELAY_WINDOW_NS) {
+      this.#delay.reset();
+      this.#delayResetNs = nowNs;
+    }
     return delay;
   }
 }

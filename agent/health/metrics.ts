@@ -1,12 +1,12 @@
 /** Serves the agent's figures to Prometheus, on localhost by default. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Counter, Gauge, Registry } from 'prom-client';
 import type { Diagnostic } from '../../drivers/sample.ts';
 import type { ClockQuality } from '../clock-quality.ts';
 import type { DetectorStatistics } from '../detector/supervisor.ts';
 import type { TopicStatistics } from '../graph.ts';
 import type { ImpactStatistics } from '../impacts/impact-node.ts';
+import { Exposition } from './exposition.ts';
 import type { DiskSpace, ProcessUsage } from './machine.ts';
 
 /** Everything that is measured, in base units. */
@@ -49,101 +49,77 @@ export interface OutboxFigures {
   readonly blobBytes: number;
 }
 
+const METRICS_TYPE = 'text/plain; version=0.0.4; charset=utf-8';
 const LEVELS = { ok: 0, warn: 1, error: 2, stale: 3 } as const;
 
-/** Keeps the figures of the latest report as Prometheus metrics. */
-export class HealthMetrics {
-  readonly #registry = new Registry();
-  readonly #metrics = new Map<string, Gauge | Counter>();
-
-  /** Takes a report in. */
-  update(report: HealthReport): void {
-    this.#gauge('process_memory_bytes', 'Resident memory.', report.main.memoryBytes, { process: 'main' });
-    this.#counter('process_cpu_seconds_total', 'CPU time.', report.main.cpuS, { process: 'main' });
-    if (report.detectorProcess !== null) {
-      const detector = { process: 'detector' };
-      this.#gauge('process_memory_bytes', '', report.detectorProcess.memoryBytes, detector);
-      this.#counter('process_cpu_seconds_total', '', report.detectorProcess.cpuS, detector);
-    }
-    for (const [statistic, value] of Object.entries(report.eventLoopDelayS)) {
-      this.#gauge('event_loop_delay_seconds', 'Event-loop delay of the main process.', value, { statistic });
-    }
-    this.#gauge('disk_free_bytes', 'Room left on the disk of data_dir.', report.disk?.freeBytes ?? Number.NaN);
-    this.#gauge('disk_size_bytes', 'Size of the disk of data_dir.', report.disk?.totalBytes ?? Number.NaN);
-    this.#gauge('soc_temperature_celsius', 'Temperature of the SoC.', report.socTemperatureC ?? Number.NaN);
-    for (const topic of report.topics) this.#topic(topic);
-    for (const { source, level } of report.diagnostics) {
-      this.#gauge('diagnostic_level', '0 ok, 1 warn, 2 error, 3 stale.', LEVELS[level], { source });
-    }
-    this.#detector(report.detector, report.impacts);
-    this.#storage(report.recorder, report.outbox);
-    const { synchronised, estimatedErrorNs } = report.clock;
-    this.#gauge('clock_synchronised', 'Whether the system clock is synchronised.', synchronised ? 1 : 0);
-    const errorS = estimatedErrorNs === null ? Number.NaN : Number(estimatedErrorNs) / 1e9;
-    this.#gauge('clock_estimated_error_seconds', 'Estimated error of the system clock.', errorS);
-    this.#counter('clock_steps_total', 'Steps of the system clock.', report.clockSteps);
-    this.#gauge('sync_connected', 'Whether the broker is connected.', report.syncConnected ? 1 : 0);
+/** The report as a Prometheus scrape; every name begins with `fender_`. */
+export function metricsText(report: HealthReport): string {
+  const out = new Exposition('fender_');
+  addMachine(out, report);
+  for (const topic of report.topics) addTopic(out, topic);
+  for (const { source, level } of report.diagnostics) {
+    out.gauge('diagnostic_level', '0 ok, 1 warn, 2 error, 3 stale.', LEVELS[level], { source });
   }
+  addDetector(out, report.detector, report.impacts);
+  addStorage(out, report.recorder, report.outbox);
+  addClock(out, report);
+  out.gauge('sync_connected', 'Whether the broker is connected.', report.syncConnected ? 1 : 0);
+  return out.text();
+}
 
-  /** The metrics in Prometheus' text format. */
-  text(): Promise<string> {
-    return this.#registry.metrics();
+function addMachine(out: Exposition, report: HealthReport): void {
+  out.gauge('process_memory_bytes', 'Resident memory.', report.main.memoryBytes, { process: 'main' });
+  out.counter('process_cpu_seconds_total', 'CPU time.', report.main.cpuS, { process: 'main' });
+  if (report.detectorProcess !== null) {
+    const detector = { process: 'detector' };
+    out.gauge('process_memory_bytes', 'Resident memory.', report.detectorProcess.memoryBytes, detector);
+    out.counter('process_cpu_seconds_total', 'CPU time.', report.detectorProcess.cpuS, detector);
   }
+  for (const [statistic, value] of Object.entries(report.eventLoopDelayS)) {
+    out.gauge('event_loop_delay_seconds', 'Event-loop delay of the main process.', value, { statistic });
+  }
+  out.gauge('disk_free_bytes', 'Room left on the disk of data_dir.', report.disk?.freeBytes ?? Number.NaN);
+  out.gauge('disk_size_bytes', 'Size of the disk of data_dir.', report.disk?.totalBytes ?? Number.NaN);
+  out.gauge('soc_temperature_celsius', 'Temperature of the SoC.', report.socTemperatureC ?? Number.NaN);
+}
 
-  #topic({ topic, published, subscriberErrors, encodeErrors }: TopicStatistics): void {
-    this.#counter('topic_messages_total', 'Messages published.', published, { topic });
-    this.#counter('topic_subscriber_errors_total', 'Subscribers that threw.', subscriberErrors, { topic });
-    this.#counter('topic_encode_errors_total', 'Values that could not be encoded.', encodeErrors, { topic });
-  }
+function addClock(out: Exposition, report: HealthReport): void {
+  const { synchronised, estimatedErrorNs } = report.clock;
+  out.gauge('clock_synchronised', 'Whether the system clock is synchronised.', synchronised ? 1 : 0);
+  const errorS = estimatedErrorNs === null ? Number.NaN : Number(estimatedErrorNs) / 1e9;
+  out.gauge('clock_estimated_error_seconds', 'Estimated error of the system clock.', errorS);
+  out.counter('clock_steps_total', 'Steps of the system clock.', report.clockSteps);
+}
 
-  #detector(detector: DetectorStatistics, impacts: ImpactStatistics): void {
-    this.#gauge('detector_running', 'Whether the detector listens.', detector.state === 'running' ? 1 : 0);
-    this.#counter('detector_restarts_total', 'Restarts of the detector process.', detector.restarts);
-    this.#counter('detector_chunks_total', 'Sound chunks heard.', detector.processedChunks);
-    this.#counter('detector_missed_chunks_total', 'Sound chunks the detector never heard.', detector.missedChunks);
-    this.#gauge('detector_queue_chunks', 'Sound chunks waiting for the detector.', detector.queuedChunks);
-    this.#counter('impacts_total', 'Impacts detected.', impacts.events);
-    this.#counter('clips_total', 'Clips made.', impacts.clips);
-    this.#counter('clips_lost_total', 'Clips that could not be made.', impacts.lostClips);
-    this.#gauge('clips_owed', 'Impacts whose clip is still to be made.', impacts.owedClips);
-  }
+function addTopic(out: Exposition, { topic, published, subscriberErrors, encodeErrors }: TopicStatistics): void {
+  out.counter('topic_messages_total', 'Messages published.', published, { topic });
+  out.counter('topic_subscriber_errors_total', 'Subscribers that threw.', subscriberErrors, { topic });
+  out.counter('topic_encode_errors_total', 'Values that could not be encoded.', encodeErrors, { topic });
+}
 
-  #storage(recorder: RecorderFigures, outbox: OutboxFigures): void {
-    this.#counter('recorder_messages_total', 'Messages recorded.', recorder.writtenMessages);
-    this.#counter('recorder_lost_messages_total', 'Messages that could not be recorded.', recorder.lostMessages);
-    this.#counter('recorder_bytes_total', 'Bytes recorded.', recorder.writtenBytes);
-    this.#gauge('recorder_queue_bytes', 'Bytes waiting to be written.', recorder.queuedBytes);
-    this.#gauge('outbox_rows', 'Records that central does not have.', outbox.depthRows);
-    this.#gauge('outbox_pending_rows', 'Records waiting for their commit.', outbox.pendingRows);
-    this.#gauge('outbox_used_bytes', 'Size of the outbox.', outbox.usedBytes);
-    this.#counter('outbox_dropped_rows_total', 'Records given up, each declared.', outbox.droppedRows);
-    this.#gauge('outbox_files', 'Files waiting for upload.', outbox.blobCount);
-    this.#gauge('outbox_file_bytes', 'Bytes of the files waiting for upload.', outbox.blobBytes);
-  }
+function addDetector(out: Exposition, detector: DetectorStatistics, impacts: ImpactStatistics): void {
+  out.gauge('detector_running', 'Whether the detector listens.', detector.state === 'running' ? 1 : 0);
+  out.counter('detector_restarts_total', 'Restarts of the detector process.', detector.restarts);
+  out.counter('detector_chunks_total', 'Sound chunks heard.', detector.processedChunks);
+  out.counter('detector_missed_chunks_total', 'Sound chunks the detector never heard.', detector.missedChunks);
+  out.gauge('detector_queue_chunks', 'Sound chunks waiting for the detector.', detector.queuedChunks);
+  out.counter('impacts_total', 'Impacts detected.', impacts.events);
+  out.counter('clips_total', 'Clips made.', impacts.clips);
+  out.counter('clips_lost_total', 'Clips that could not be made.', impacts.lostClips);
+  out.gauge('clips_owed', 'Impacts whose clip is still to be made.', impacts.owedClips);
+}
 
-  #gauge(name: string, help: string, value: number, labels: Record<string, string> = {}): void {
-    const metric = this.#metric(name, () => new Gauge(this.#definition(name, help, labels)));
-    (metric as Gauge).set(labels, value);
-  }
-
-  /** The figures are counted elsewhere, so a counter is brought up to its figure. */
-  #counter(name: string, help: string, value: number, labels: Record<string, string> = {}): void {
-    const metric = this.#metric(name, () => new Counter(this.#definition(name, help, labels))) as Counter;
-    metric.remove(labels);
-    metric.inc(labels, value);
-  }
-
-  #definition(name: string, help: string, labels: Record<string, string>) {
-    return { name: `fender_${name}`, help, labelNames: Object.keys(labels), registers: [this.#registry] };
-  }
-
-  #metric(name: string, make: () => Gauge | Counter): Gauge | Counter {
-    const known = this.#metrics.get(name);
-    if (known !== undefined) return known;
-    const made = make();
-    this.#metrics.set(name, made);
-    return made;
-  }
+function addStorage(out: Exposition, recorder: RecorderFigures, outbox: OutboxFigures): void {
+  out.counter('recorder_messages_total', 'Messages recorded.', recorder.writtenMessages);
+  out.counter('recorder_lost_messages_total', 'Messages that could not be recorded.', recorder.lostMessages);
+  out.counter('recorder_bytes_total', 'Bytes recorded.', recorder.writtenBytes);
+  out.gauge('recorder_queue_bytes', 'Bytes waiting to be written.', recorder.queuedBytes);
+  out.gauge('outbox_rows', 'Records that central does not have.', outbox.depthRows);
+  out.gauge('outbox_pending_rows', 'Records waiting for their commit.', outbox.pendingRows);
+  out.gauge('outbox_used_bytes', 'Size of the outbox.', outbox.usedBytes);
+  out.counter('outbox_dropped_rows_total', 'Records given up, each declared.', outbox.droppedRows);
+  out.gauge('outbox_files', 'Files waiting for upload.', outbox.blobCount);
+  out.gauge('outbox_file_bytes', 'Bytes of the files waiting for upload.', outbox.blobBytes);
 }
 
 /** A running /metrics endpoint. */
@@ -152,17 +128,16 @@ export interface MetricsServer {
   close(): Promise<void>;
 }
 
-/** Serves GET /metrics and GET /healthz. Rejects when the address is taken. */
+/** Serves GET /metrics, the text of the latest report (null: 503), and GET /healthz. Rejects when the address is taken. */
 export async function serveMetrics(
   listen: { readonly host: string; readonly port: number },
-  metrics: HealthMetrics,
+  latest: () => HealthReport | null,
 ): Promise<MetricsServer> {
   const server = createServer((request, response) => {
     if (request.method === 'GET' && request.url === '/metrics') {
-      metrics.text().then(
-        (text) => response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(text),
-        () => response.writeHead(500).end(),
-      );
+      const report = latest();
+      if (report === null) response.writeHead(503).end();
+      else response.writeHead(200, { 'content-type': METRICS_TYPE }).end(metricsText(report));
     } else if (request.method === 'GET' && request.url === '/healthz') {
       response.writeHead(200, { 'content-type': 'text/plain' }).end('ok\n');
     } else {
