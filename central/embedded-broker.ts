@@ -1,21 +1,20 @@
 /**
- * The embedded broker: aedes over TCP and over TLS with client certificates. A client is a vehicle: its client id is the
+ * The embedded broker: aedes over TCP or over TLS with client certificates. A client is a vehicle: its client id is the
  * common name of its certificate, and it sees and says nothing outside `fender/v1/<its id>/`.
  */
-import { readFile } from 'node:fs/promises';
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 import { Aedes, type AuthenticateError, type Client } from 'aedes';
 import { isVehicleId, parseTopic, topicOf } from '../sync/wire/topics.ts';
-import type { Broker, Receive, TlsFiles } from './broker.ts';
+import { type Broker, type Receive, readTls, type TlsFiles } from './broker.ts';
 import { CentralError, messageOf } from './error.ts';
 
 export interface EmbeddedBrokerOptions {
   readonly host: string;
-  /** Plain TCP; 0: any free port; null: none. */
-  readonly port: number | null;
-  /** TLS with client certificates signed by the authority in `caPath`; null: none. */
-  readonly tls: (TlsFiles & { readonly port: number }) | null;
+  /** 0: any free port. */
+  readonly port: number;
+  /** With these, TLS alone, with client certificates signed by the authority in `caPath`; all three are needed. */
+  readonly tls: TlsFiles | null;
   readonly receive: Receive;
   /** Called for each violation: a foreign topic, a wrong client id, an oversized packet, a broken connection. */
   readonly refused: (client: string, reason: string, found: string) => void;
@@ -136,25 +135,19 @@ function listen(server: Server, host: string, port: number): Promise<number> {
 
 /** Starts the broker; it listens when the promise resolves. Throws CentralError `listen` or `options`. */
 export async function startEmbeddedBroker(options: EmbeddedBrokerOptions): Promise<Broker> {
-  const broker = createBroker(options);
-  await broker.listen();
   const sockets = new Set<Socket>();
+  const broker = createBroker(options);
   const serve = (socket: Socket): void => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     socket.setNoDelay(true);
     boundPacket(broker.handle(socket), socket, options);
   };
-  const servers: Server[] = [];
-  const open = async (server: Server, port: number): Promise<number> => {
-    server.maxConnections = options.maxConnections;
-    servers.push(server);
-    return await listen(server, options.host, port);
-  };
+  const server = options.tls === null ? createServer(serve) : await tlsServer(options.tls, serve, options);
+  server.maxConnections = options.maxConnections;
+  await broker.listen();
   try {
-    const port = options.port === null ? null : await open(createServer(serve), options.port);
-    const tlsPort =
-      options.tls === null ? null : await open(await tlsServer(options.tls, serve, options), options.tls.port);
+    const port = await listen(server, options.host, options.port);
     return {
       publish(topic, payload) {
         if (broker.closed) return;
@@ -168,18 +161,19 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions): Promi
         } as const;
         broker.publish(packet, () => {});
       },
-      status: () => ({ up: !broker.closed, message: `${broker.connectedClients} vehicles connected` }),
-      address: `mqtt${port === null ? 's' : ''}://${options.host}:${port ?? tlsPort}`,
+      status: () => ({
+        up: server.listening && !broker.closed,
+        message: `${broker.connectedClients} vehicles connected`,
+      }),
+      address: `mqtt${options.tls === null ? '' : 's'}://${options.host}:${port}`,
       port,
-      tlsPort,
       async close() {
-        for (const server of servers) server.close();
+        server.close();
         await new Promise<void>((resolve) => broker.close(() => resolve()));
         for (const socket of sockets) socket.destroy();
       },
     };
   } catch (error) {
-    for (const server of servers) server.close();
     broker.close();
     throw error;
   }
@@ -190,16 +184,23 @@ async function tlsServer(
   serve: (socket: Socket) => void,
   options: EmbeddedBrokerOptions,
 ): Promise<Server> {
-  const read = (path: string): Promise<Buffer> =>
-    readFile(path).catch((cause: unknown) => {
-      throw new CentralError('options', `${path}: expected a PEM file, ${messageOf(cause)}`, { cause });
-    });
-  const [ca, cert, key] = await Promise.all([read(files.caPath), read(files.certPath), read(files.keyPath)]);
-  const server = createTlsServer(
-    { ca, cert, key, requestCert: true, rejectUnauthorized: true, minVersion: 'TLSv1.2', handshakeTimeout: 10_000 },
-    serve,
-  );
-  server.on('tlsClientError', (error, socket) => {
+  const { ca, cert, key } = await readTls(files);
+  if (ca === undefined || cert === undefined || key === undefined) {
+    throw new CentralError('options', 'tls: expected authority, certificate and key, found one missing');
+  }
+  const limits = {
+    requestCert: true,
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: 10_000,
+  } as const;
+  let server: Server;
+  try {
+    server = createTlsServer({ ca, cert, key, ...limits }, serve);
+  } catch (cause) {
+    throw new CentralError('options', `tls: expected certificate and key that fit, ${messageOf(cause)}`, { cause });
+  }
+  server.on('tlsClientError', (error: Error, socket: TLSSocket) => {
     options.refused(socket.remoteAddress ?? '', 'tls', error.message);
     socket.destroy();
   });

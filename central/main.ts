@@ -1,10 +1,10 @@
 /** Runs central until it is told to stop: the only file of the room that turns errors into exit codes. */
-import { CentralError, type CentralErrorCode, messageOf } from './error.ts';
+import { CentralError, messageOf } from './error.ts';
 import { type Log, lineLog } from './log.ts';
 import { type CentralOptions, type CentralService, startCentral } from './service.ts';
 
-/** Exit codes of `fender central`: 0 stopped when told to; 1 a fault; 2 wrong options; 3 data directory in use; 4 port taken. */
-const exitCodes: Partial<Record<CentralErrorCode, number>> = { options: 2, 'data-dir-in-use': 3, listen: 4 };
+/** Exit codes of `fender central`: 0 stopped when told to; 1 it could not start or failed; 2 wrong options. */
+const exitCodes = { stopped: 0, failed: 1, options: 2 } as const;
 
 /** A stop that takes longer than this is given up: what was not committed was not acknowledged either. */
 const stopWithinMs = 4500;
@@ -25,8 +25,7 @@ export async function runCentral(options: RunOptions, signal: AbortSignal): Prom
   try {
     const service = await startCentral(options, log);
     const http = `http://${service.httpHost}:${service.httpPort}`;
-    const secure = service.mqttTlsPort === null ? {} : { mqtts_port: service.mqttTlsPort };
-    log.info(`ready http=${http} mqtt=${service.mqttAddress}`, { ...secure, data_dir: options.dataDir });
+    log.info(`ready http=${http} mqtt=${service.mqttAddress}`, { data_dir: options.dataDir });
     options.onReady?.(service);
     if (!signal.aborted) {
       await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
@@ -38,12 +37,12 @@ export async function runCentral(options: RunOptions, signal: AbortSignal): Prom
     });
     if ((await Promise.race([service.close(), timeout])) === late) {
       log.error('stop took too long and was given up', { within_ms: stopWithinMs });
-      return 1;
+      return exitCodes.failed;
     }
     log.info('stopped');
-    return 0;
+    return exitCodes.stopped;
   } catch (error) {
     log.error(messageOf(error), error instanceof CentralError ? { code: error.code } : {});
-    return error instanceof CentralError ? (exitCodes[error.code] ?? 1) : 1;
+    return error instanceof CentralError && error.code === 'options' ? exitCodes.options : exitCodes.failed;
   }
 }

@@ -2,10 +2,9 @@
  * An outside MQTT broker, by URL. Records come by shared subscriptions, so that several central processes divide them;
  * states (retained) and files (whose chunks belong together) come to each.
  */
-import { readFile } from 'node:fs/promises';
 import mqtt from 'mqtt';
 import { centralSubscriptions } from '../sync/wire/topics.ts';
-import type { Broker, Receive, TlsFiles } from './broker.ts';
+import { type Broker, type Receive, readTls, type TlsFiles } from './broker.ts';
 
 export interface OutsideBrokerOptions {
   /** mqtt:// or mqtts:// with host and port, user and password where the broker wants them. */
@@ -26,11 +25,6 @@ export function outsideSubscriptions(): string[] {
 
 /** Connects, and stays connected: the promise resolves at once, `status()` tells how it is. */
 export async function startOutsideBroker(options: OutsideBrokerOptions): Promise<Broker> {
-  const files = options.tls;
-  const [ca, cert, key] =
-    files === null
-      ? []
-      : await Promise.all([readFile(files.caPath), readFile(files.certPath), readFile(files.keyPath)]);
   const client = mqtt.connect(options.url, {
     clientId: options.clientId,
     protocolVersion: 4,
@@ -39,9 +33,7 @@ export async function startOutsideBroker(options: OutsideBrokerOptions): Promise
     queueQoSZero: false,
     reconnectPeriod: 1000,
     connectTimeout: 10_000,
-    ...(ca === undefined ? {} : { ca }),
-    ...(cert === undefined ? {} : { cert }),
-    ...(key === undefined ? {} : { key }),
+    ...(options.tls === null ? {} : await readTls(options.tls)),
   });
   // MQTT.js acknowledges a message, and reads the next, when this calls back: that is the backpressure.
   client.handleMessage = (packet, done) => {
@@ -75,7 +67,6 @@ export async function startOutsideBroker(options: OutsideBrokerOptions): Promise
     }),
     address: `${protocol}//${host}`,
     port: null,
-    tlsPort: null,
     async close() {
       await client.endAsync(true);
     },

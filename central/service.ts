@@ -35,14 +35,15 @@ export interface CentralOptions {
   readonly httpPort?: number;
   /** Embedded broker. Default 127.0.0.1. */
   readonly mqttHost?: string;
-  /** Embedded broker, plain TCP. Default 1883; null: none. */
-  readonly mqttPort?: number | null;
-  /** Embedded broker over TLS with client certificates; the common name is the vehicle. */
-  readonly mqttTls?: TlsFiles & { readonly port: number };
+  /** Embedded broker. Default 1883. */
+  readonly mqttPort?: number;
   /** An outside broker instead of the embedded one: mqtt:// or mqtts://. */
   readonly mqttUrl?: string;
-  /** Certificates for the outside broker. */
-  readonly mqttUrlTls?: TlsFiles;
+  /**
+   * Embedded broker: all three files, and then it speaks TLS alone, to clients whose certificate's common name is their
+   * vehicle. Outside broker: what it asks for.
+   */
+  readonly tls?: TlsFiles;
   /** Folder of the built dashboard; default: the one of this checkout. */
   readonly webFolder?: string;
 }
@@ -53,7 +54,6 @@ export interface CentralService {
   readonly httpPort: number;
   /** Of the embedded broker; null when there is none. */
   readonly mqttPort: number | null;
-  readonly mqttTlsPort: number | null;
   /** For people: `mqtt://127.0.0.1:1883`. */
   readonly mqttAddress: string;
   /** Stops taking, commits what was taken, closes everything. */
@@ -129,22 +129,13 @@ async function readHealth(folder: string, database: OpenDatabase, ingest: Ingest
   return { status: Object.values(checks).every(({ ok }) => ok) ? 'ok' : 'failing', checks };
 }
 
-function checkOptions(options: CentralOptions): void {
-  if (options.mqttUrl !== undefined && options.mqttTls !== undefined) {
-    throw new CentralError('options', 'mqttUrl and mqttTls: expected an outside or the embedded broker, found both');
-  }
-  if (options.mqttPort === null && options.mqttTls === undefined && options.mqttUrl === undefined) {
-    throw new CentralError('options', 'mqttPort: expected a port, TLS or an outside broker, found none of them');
-  }
-}
-
 async function startBroker(options: CentralOptions, ingest: Ingest, log: Log): Promise<Broker> {
   const receive = (topic: string, payload: Uint8Array) => ingest.receive(topic, payload);
   if (options.mqttUrl !== undefined) {
     return await startOutsideBroker({
       url: options.mqttUrl,
       clientId: `fender-central-${randomUUID()}`,
-      tls: options.mqttUrlTls ?? null,
+      tls: options.tls ?? null,
       receive,
       lost: (reason) => log.warn('broker lost', { reason }),
       connected: () => log.info('broker connected'),
@@ -152,8 +143,8 @@ async function startBroker(options: CentralOptions, ingest: Ingest, log: Log): P
   }
   return await startEmbeddedBroker({
     host: options.mqttHost ?? '127.0.0.1',
-    port: options.mqttPort === undefined ? 1883 : options.mqttPort,
-    tls: options.mqttTls ?? null,
+    port: options.mqttPort ?? 1883,
+    tls: options.tls ?? null,
     receive,
     refused: (client, reason, found) => ingest.refused(client, reason, found),
     maxPacketBytes,
@@ -166,7 +157,6 @@ async function startBroker(options: CentralOptions, ingest: Ingest, log: Log): P
  * `migration` or `options`; nothing is left running then.
  */
 export async function startCentral(options: CentralOptions, log: Log): Promise<CentralService> {
-  checkOptions(options);
   const { dataDir } = options;
   await mkdir(dataDir, { recursive: true });
   const database = await openDatabase(dataDir);
@@ -233,8 +223,7 @@ export async function startCentral(options: CentralOptions, log: Log): Promise<C
       throw new CentralError('listen', message, { cause });
     });
     const httpPort = (api.server.address() as AddressInfo).port;
-    const { port: mqttPort, tlsPort: mqttTlsPort, address: mqttAddress } = broker;
-    return { httpHost, httpPort, mqttPort, mqttTlsPort, mqttAddress, close };
+    return { httpHost, httpPort, mqttPort: broker.port, mqttAddress: broker.address, close };
   } catch (error) {
     await close();
     throw error;

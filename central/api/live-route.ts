@@ -11,7 +11,7 @@ const maxWaitingBytes = 256 * 1024;
 const keepAliveMs = 15_000;
 
 /** One message in the format of server-sent events (WHATWG HTML, section 9.2). */
-export function formatLive({ event, data }: Pick<LiveMessage, 'event' | 'data'>): string {
+function formatLive({ event, data }: Pick<LiveMessage, 'event' | 'data'>): string {
   return `event: ${event}\ndata: ${JSON.stringify(data)}\n\n`;
 }
 

@@ -22,11 +22,11 @@ export const errorSchema = z
   .object({ error: z.object({ code: z.string(), message: z.string() }) })
   .meta({ id: 'Error', description: 'What went wrong: a stable code and a sentence with expected and found.' });
 
-export const modelSchema = z.object({ name: z.string(), version: z.string() }).meta({ id: 'ModelReference' });
+const modelSchema = z.object({ name: z.string(), version: z.string() }).meta({ id: 'ModelReference' });
 
-export const diagnosticLevelSchema = z.enum(['ok', 'warn', 'error', 'stale']);
+const diagnosticLevelSchema = z.enum(['ok', 'warn', 'error', 'stale']);
 
-export const diagnosticSchema = z
+const diagnosticSchema = z
   .object({
     source: z.string().describe('Which device or part of the vehicle'),
     level: diagnosticLevelSchema,
@@ -38,7 +38,7 @@ export const diagnosticSchema = z
   })
   .meta({ id: 'Diagnostic', description: 'The newest diagnostic of one source.' });
 
-export const vehicleSchema = z
+const vehicleSchema = z
   .object({
     id: z.string(),
     online: z.boolean(),
@@ -67,7 +67,7 @@ export const latestSchema = z.object({
 });
 
 const number = z.number().nullable();
-export const historyFieldSchema = z
+const historyFieldSchema = z
   .object({
     t: z.array(z.number()).describe('Milliseconds since 1970, the mean time of the records in the bucket'),
     min: z.array(number),
@@ -83,7 +83,7 @@ export const historySchema = z.object({
   fields: z.record(z.string(), historyFieldSchema),
 });
 
-export const clipSchema = z
+const clipSchema = z
   .object({
     state: z.enum(['pending', 'uploading', 'ready']),
     bytes: z.number().int(),
@@ -112,7 +112,7 @@ export const eventSchema = z
 
 export const eventListSchema = z.object({ total: z.number().int(), events: z.array(eventSchema) });
 
-export const sensorSeriesSchema = z
+const sensorSeriesSchema = z
   .object({
     topic: z.string(),
     field: z.string(),
@@ -129,7 +129,7 @@ export const sensorsSchema = z.object({
   series: z.array(sensorSeriesSchema),
 });
 
-export const ledgerStreamSchema = z
+const ledgerStreamSchema = z
   .object({
     epoch: z.string(),
     stream: z.string(),
@@ -177,7 +177,7 @@ export const historyQuerySchema = z.object({
   points: z.coerce.number().int().min(1).max(5000).default(500).describe('Buckets at most'),
 });
 
-export const eventSortSchema = z.enum(['captured_at', 'score', 'label', 'vehicle']);
+const eventSortSchema = z.enum(['captured_at', 'score', 'label', 'vehicle']);
 
 export const eventQuerySchema = z.object({
   vehicle: vehicleId.optional(),

@@ -15,7 +15,7 @@ import {
 import { messageOf } from '../error.ts';
 
 /** Names the ledger a batch belongs to. */
-export interface BatchHeader {
+interface BatchHeader {
   readonly vehicle: string;
   readonly epoch: string;
   readonly stream: string;

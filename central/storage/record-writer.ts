@@ -142,7 +142,7 @@ export class RecordWriter {
       record.synchronised ? 1 : 0,
       record.estimatedErrorNs,
       record.body.case ?? 'unknown',
-      toBinary(RecordSchema, record),
+      record.body.case === 'opaque' ? record.body.value : toBinary(RecordSchema, record),
     );
   }
 }

@@ -21,7 +21,7 @@ interface StampColumns {
   estimated_error_ns: Integer;
 }
 
-export interface VehicleTable {
+interface VehicleTable {
   vehicle: string;
   online: Integer;
   last_seen_ms: Integer;
@@ -33,14 +33,14 @@ export interface VehicleTable {
 }
 
 /** Kernel boot ids, given a short key so that a row need not repeat 36 characters. */
-export interface BootTable {
+interface BootTable {
   id: Key;
   vehicle: string;
   boot_id: string;
 }
 
 /** One ledger per (vehicle, outbox epoch, stream). */
-export interface LedgerTable {
+interface LedgerTable {
   id: Key;
   vehicle: string;
   epoch: string;
@@ -49,14 +49,14 @@ export interface LedgerTable {
   duplicates: Integer;
 }
 
-export interface HeldRangeTable {
+interface HeldRangeTable {
   ledger_id: Integer;
   first: Integer;
   last: Integer;
 }
 
 /** What the vehicle declared dropped of the ledger `ledger_id`; said by record (`said_in`, `sequence`). */
-export interface DroppedRangeTable {
+interface DroppedRangeTable {
   ledger_id: Integer;
   said_in: Integer;
   sequence: Integer;
@@ -66,7 +66,7 @@ export interface DroppedRangeTable {
 }
 
 /** One numeric stream of one vehicle, over all epochs; `latest_*` is its newest record. */
-export interface SeriesTable {
+interface SeriesTable {
   id: Key;
   vehicle: string;
   stream: string;
@@ -78,7 +78,7 @@ export interface SeriesTable {
 }
 
 /** Which value column holds a field: column `position % 8` of the row with `part` = ⌊position / 8⌋. */
-export interface SeriesFieldTable {
+interface SeriesFieldTable {
   series_id: Integer;
   position: Integer;
   name: string;
@@ -86,7 +86,7 @@ export interface SeriesFieldTable {
 
 type ValueColumns = { [Column in `v${number}`]: number | null };
 
-export interface TelemetryTable extends StampColumns, ValueColumns {
+interface TelemetryTable extends StampColumns, ValueColumns {
   series_id: Integer;
   ledger_id: Integer;
   sequence: Integer;
@@ -108,7 +108,7 @@ export interface EventTable extends StampColumns {
   model_version: string;
 }
 
-export interface ClipTable {
+interface ClipTable {
   vehicle: string;
   event_id: string;
   ledger_id: Integer;
@@ -120,16 +120,16 @@ export interface ClipTable {
 }
 
 /** Records kept as they came: log lines, diagnostics, opaque bodies, and bodies this version does not know. */
-export interface RecordTable extends StampColumns {
+interface RecordTable extends StampColumns {
   ledger_id: Integer;
   sequence: Integer;
   kind: string;
-  /** The body as protobuf bytes of fender.v1.Record. */
+  /** Kind `opaque`: the bytes themselves; else the record as protobuf bytes of fender.v1.Record. */
   body: Uint8Array;
 }
 
 /** The newest diagnostic of each source. */
-export interface DiagnosticTable {
+interface DiagnosticTable {
   vehicle: string;
   source: string;
   ledger_id: Integer;
@@ -144,7 +144,7 @@ export interface DiagnosticTable {
 }
 
 /** A file on its way or here: how many bytes from its start are durable, and whether its hash was verified. */
-export interface BlobTable {
+interface BlobTable {
   vehicle: string;
   sha256: string;
   bytes: Integer;

@@ -9,7 +9,9 @@ import {
   historySchema,
   latestSchema,
   ledgerSchema,
+  liveClipSchema,
   liveSampleSchema,
+  liveVehicleSchema,
   sensorsSchema,
   vehicleDetailSchema,
   vehicleListSchema,
@@ -241,18 +243,22 @@ describe('live view, operation and documents', () => {
     await other.telemetry('s', rowsOf(1, 1));
     await vehicle.telemetry('live/one', [rowOf(1, { x: 4, y: Number.NaN })]);
     await vehicle.records('events', [impactOf(4, 'event-4')]);
+    await vehicle.state(false);
+    const { sha256, startNs, endNs } = clip;
+    const value = { $typeName: 'fender.v1.Clip' as const, eventId: 'event-4', sha256, bytes: 1n, startNs, endNs };
+    await vehicle.records('clips', [recordOf(2, { case: 'clip', value })]);
     let text = '';
     const decoder = new TextDecoder();
     for await (const piece of response.body as ReadableStream<Uint8Array>) {
       text += decoder.decode(piece, { stream: true });
-      if (text.includes('event-4') && text.endsWith('\n\n')) break;
+      if (text.includes('event: clip') && text.endsWith('\n\n')) break;
     }
     abort.abort();
     const messages = text
       .split('\n\n')
       .filter((block) => block.startsWith('event: '))
       .map((block) => block.split('\n').map((line) => line.slice(line.indexOf(' ') + 1)) as [string, string]);
-    expect(messages.map(([event]) => event)).toEqual(['sample', 'impact']);
+    expect(messages.map(([event]) => event)).toEqual(['sample', 'impact', 'vehicle', 'clip']);
     const sample = liveSampleSchema.strict().parse(JSON.parse(messages[0]?.[1] ?? ''));
     expect(sample).toEqual({
       vehicle: 'truck-1',
@@ -261,6 +267,13 @@ describe('live view, operation and documents', () => {
       values: { x: 4, y: null },
     });
     expect(eventSchema.strict().parse(JSON.parse(messages[1]?.[1] ?? '')).id).toBe('event-4');
+    expect(liveVehicleSchema.strict().parse(JSON.parse(messages[2]?.[1] ?? ''))).toEqual({
+      id: 'truck-1',
+      online: false,
+    });
+    expect(liveClipSchema.strict().parse(JSON.parse(messages[3]?.[1] ?? ''))).toEqual({ event_id: 'event-4' });
+    await vehicle.state(true);
+    await expect.poll(async () => (await fetchAs('/api/vehicles/truck-1', vehicleDetailSchema)).online).toBe(true);
     await other.end();
   });
 

@@ -191,8 +191,8 @@ describe.skipIf(!hasOpenssl() && process.env.CI === undefined)('TLS with client 
       certPath: join(folder.path, 'server.pem'),
       keyPath: join(folder.path, 'server.key'),
     };
-    central = await openCentral({ mqttPort: null, mqttTls: { port: 0, ...files } });
-    url = `mqtts://127.0.0.1:${central.service.mqttTlsPort}`;
+    central = await openCentral({ tls: files });
+    url = `mqtts://127.0.0.1:${central.service.mqttPort}`;
   });
   afterAll(async () => {
     await central.close();

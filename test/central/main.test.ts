@@ -5,19 +5,23 @@ import { openCentral, temporaryFolder } from './fixture.ts';
 
 const never = new AbortController().signal;
 
-test('a port that is taken, and options that contradict each other, end the start with their own exit codes', async () => {
+test('a port or a data directory that is taken ends the start with 1, wrong options with 2, and the log says which', async () => {
   const running = await openCentral();
   const folder = await temporaryFolder();
   const lines: string[] = [];
   const log = lineLog((line) => lines.push(line));
   try {
     const { httpPort } = running.service;
-    expect(await runCentral({ dataDir: folder.path, httpPort, mqttPort: 0, log }, never)).toBe(4);
+    expect(await runCentral({ dataDir: folder.path, httpPort, mqttPort: 0, log }, never)).toBe(1);
     expect(lines.at(-1)).toMatch(new RegExp(`HTTP: expected to listen on 127\\.0\\.0\\.1:${httpPort}.* code=listen`));
     const mqttPort = running.service.mqttPort as number;
-    expect(await runCentral({ dataDir: folder.path, httpPort: 0, mqttPort, log }, never)).toBe(4);
-    expect(await runCentral({ dataDir: folder.path, httpPort: 0, mqttPort: null, log }, never)).toBe(2);
-    expect(await runCentral({ dataDir: running.dataDir, httpPort: 0, mqttPort: 0, log }, never)).toBe(3);
+    expect(await runCentral({ dataDir: folder.path, httpPort: 0, mqttPort, log }, never)).toBe(1);
+    expect(lines.at(-1)).toContain(`MQTT: expected to listen on 127.0.0.1:${mqttPort}`);
+    const tls = { caPath: '/nonexistent/ca.pem' };
+    expect(await runCentral({ dataDir: folder.path, httpPort: 0, mqttPort: 0, tls, log }, never)).toBe(2);
+    expect(lines.at(-1)).toContain('/nonexistent/ca.pem: expected a PEM file');
+    expect(await runCentral({ dataDir: running.dataDir, httpPort: 0, mqttPort: 0, log }, never)).toBe(1);
+    expect(lines.at(-1)).toContain('code=data-dir-in-use');
   } finally {
     await running.close();
     await folder.remove();
