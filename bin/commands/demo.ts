@@ -127,6 +127,8 @@ class Children {
     const child = spawn(process.execPath, [join(root, 'bin/fender.ts'), ...args], {
       cwd: root,
       stdio: ['ignore', 'pipe', 'pipe'],
+      // A session of its own: Ctrl-C in the terminal reaches this process alone, which then ends both in order.
+      detached: true,
     });
     let tail = '';
     for (const stream of [child.stdout, child.stderr]) {
@@ -232,6 +234,13 @@ async function waitUntil(
 
 /** Follows central's live events and prints one line an impact, until the signal aborts. */
 async function printImpacts(url: string, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await followImpacts(url, signal).catch(() => {});
+    await sleep(500, undefined, { signal }).catch(() => {});
+  }
+}
+
+async function followImpacts(url: string, signal: AbortSignal): Promise<void> {
   const answer = await fetch(`${url}/api/live`, { signal });
   let text = '';
   for await (const bytes of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) {
