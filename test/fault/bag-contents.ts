@@ -26,6 +26,13 @@ export function readableMessages(path: string): string[] {
   return lines;
 }
 
+/** UTC nanoseconds of the first message of `topic` in a whole bag. */
+export function firstMessageTimeNs(path: string, topic: string): bigint {
+  const line = readableMessages(path).find((message) => message.startsWith(`${topic} `));
+  if (line === undefined) throw new Error(`${path} holds no message of ${topic}`);
+  return BigInt(line.split(' ')[1] ?? '0');
+}
+
 /** All files below `folder` whose name ends in `ending`. */
 export function filesBelow(folder: string, ending: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: 'utf8' })

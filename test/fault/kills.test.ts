@@ -37,7 +37,7 @@ interface Ledger {
 const random = seededRandom();
 const folder = mkdtempSync(join(tmpdir(), 'fender-kills-'));
 const agentFolder = join(folder, 'agent');
-const outboxPath = join(agentFolder, 'outbox.db');
+const outboxPath = join(agentFolder, 'outbox.sqlite');
 const recordings = join(agentFolder, 'recordings');
 let place: CentralPlace;
 let central: FenderProcess;
@@ -113,7 +113,7 @@ function readOutbox(): Committed {
 
 /** `stream sequence` of every record in central's tables, each time it is there. */
 function readCentral(): string[] {
-  const db = new Database(join(place.dataDir, 'central.db'), { readonly: true });
+  const db = new Database(join(place.dataDir, 'central.sqlite'), { readonly: true });
   const rows = db
     .prepare<[], { stream: string; sequence: number }>(
       `SELECT stream, sequence FROM (

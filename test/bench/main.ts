@@ -1,0 +1,115 @@
+/** `npm run bench`: measures the figures of ARCHITECTURE.md on this machine and prints them as a table. Ten minutes and some. */
+import { cpus, totalmem } from 'node:os';
+import { parseArgs } from 'node:util';
+import { benchAgent } from './agent.ts';
+import { benchEdgeToCentral } from './edge-to-central.ts';
+import { benchOutbox } from './outbox.ts';
+import { benchRecorder } from './recorder.ts';
+
+interface Row {
+  readonly figure: string;
+  readonly measured: string;
+  readonly asked: string;
+}
+
+const { values } = parseArgs({
+  options: {
+    minutes: { type: 'string', default: '10' },
+    only: { type: 'string', default: 'agent,recorder,outbox,sync' },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+
+const percent = (ratio: number) => `${(100 * ratio).toFixed(1)} %`;
+const thousands = (rows: number) => `${Math.round(rows / 1000)}k rows/s`;
+
+async function agentRows(): Promise<Row[]> {
+  const figures = await benchAgent(Number(values.minutes), (done, total) => note(`agent: ${done} of ${total} s`));
+  return [
+    {
+      figure: 'capture + recording + detection of 8 × 48 kHz, CPU of one core',
+      measured: `${percent(figures.cpuRatio)} (main ${percent(figures.cpuMainRatio)}, detector ${percent(figures.cpuDetectorRatio)})`,
+      asked: '≤ 8 %',
+    },
+    {
+      figure: `agent resident memory, both processes, after ${figures.minutes} min`,
+      measured: `${Math.round(figures.residentBytes / 1e6)} MB`,
+      asked: '≤ 160 MB',
+    },
+    {
+      figure: "end of an impact's sound → event committed at central, p95",
+      measured: `${figures.latencyP95S.toFixed(2)} s (median ${figures.latencyP50S.toFixed(2)} s)`,
+      asked: '≤ 1.5 s',
+    },
+    {
+      figure: 'main process event-loop delay, p99, while detecting',
+      measured: `${figures.eventLoopP99Ms.toFixed(1)} ms`,
+      asked: '≤ 10 ms',
+    },
+    {
+      figure: 'generated impacts found / played, false alarms, in that run',
+      measured: `${figures.detected} / ${figures.played}, ${figures.falseAlarms}`,
+      asked: '–',
+    },
+    {
+      figure: 'messages lost by the recorder, chunks missed by the detector, in that run',
+      measured: `${figures.lostMessages}, ${figures.missedChunks}`,
+      asked: '0, 0',
+    },
+  ];
+}
+
+async function recorderRows(): Promise<Row[]> {
+  const { timesRealTime, lostMessages, bytesPerS } = await benchRecorder();
+  return [
+    {
+      figure: 'recorder, durable, replayed as fast as it can',
+      measured: `${Math.round(timesRealTime)} × real time, ${Math.round(bytesPerS / 1e6)} MB/s, ${lostMessages} lost`,
+      asked: '≥ 200 ×, 0 lost',
+    },
+  ];
+}
+
+async function outboxRows(): Promise<Row[]> {
+  const { rowsPerS } = await benchOutbox();
+  return [
+    { figure: 'outbox insert, FULL, batches of 100 × 200 B', measured: thousands(rowsPerS), asked: '≥ 150k rows/s' },
+  ];
+}
+
+async function syncRows(): Promise<Row[]> {
+  const { rowsPerS, rows, stored, duplicates } = await benchEdgeToCentral();
+  return [
+    {
+      figure: 'edge → central durable and deduplicated, batches of 100',
+      measured: `${thousands(rowsPerS)} (${stored} of ${rows} stored, ${duplicates} duplicates refused)`,
+      asked: '≥ 30k rows/s',
+    },
+  ];
+}
+
+function note(text: string): void {
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
+}
+
+async function main(): Promise<void> {
+  if (values.help) {
+    process.stdout.write('npm run bench -- [--minutes N] [--only agent,recorder,outbox,sync]\n');
+    return;
+  }
+  const parts = { recorder: recorderRows, outbox: outboxRows, sync: syncRows, agent: agentRows };
+  const rows: Row[] = [];
+  for (const [name, measure] of Object.entries(parts)) {
+    if (!values.only.split(',').includes(name)) continue;
+    note(`${name} …`);
+    rows.push(...(await measure()));
+  }
+  note('');
+  const cpu = cpus();
+  process.stdout.write(
+    `${cpu.length} × ${cpu[0]?.model.trim()}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}, ${process.platform} ${process.arch}\n\n` +
+      `| figure | measured | to reach |\n|---|---|---|\n${rows.map((row) => `| ${row.figure} | ${row.measured} | ${row.asked} |`).join('\n')}\n`,
+  );
+}
+
+await main();

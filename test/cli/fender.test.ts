@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process';
+import { copyFileSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { startAgent, until } from '../end-to-end/processes.ts';
+import { filesBelow } from '../fault/bag-contents.ts';
+
+const PROGRAM = join(import.meta.dirname, '../../bin/fender.ts');
+const folder = mkdtempSync(join(tmpdir(), 'fender-cli-'));
+
+interface Result {
+  readonly status: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function fender(...args: string[]): Promise<Result> {
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      cwd: join(PROGRAM, '../..'),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let [out, err] = ['', ''];
+    child.stdout.on('data', (bytes: Buffer) => {
+      out += bytes.toString();
+    });
+    child.stderr.on('data', (bytes: Buffer) => {
+      err += bytes.toString();
+    });
+    child.on('close', (status) => resolve({ status, out, err }));
+  });
+}
+
+describe('help and wrong use', () => {
+  const subcommands = ['demo', 'agent', 'central', 'doctor', 'evaluate', 'replay', 'bag', 'bag info', 'bag recover'];
+
+  test.each(subcommands)('fender %s --help tells the usage and the exit status', async (name) => {
+    const { status, out } = await fender(...name.split(' '), '--help');
+    expect(status).toBe(0);
+    expect(out).toContain(`Usage: fender ${name}`);
+    expect(out).toMatch(/Exit status:\n {2}0 {2}done/);
+  });
+
+  test.each([
+    [['fly'], "unknown command 'fly'"],
+    [['evaluate'], "required option '--model <file>' not specified"],
+    [['central', '--http-port=many'], "--http-port: expected a whole number from 0 to 65535, found 'many'"],
+    [['demo', '--sound', '/nothing/here'], 'expected a file or folder, found nothing at /nothing/here'],
+    [['agent', '--config', '/nothing/agent.yaml'], '/nothing/agent.yaml'],
+  ])('fender %j ends with 2 and says what was expected', async (args, words) => {
+    const { status, err } = await fender(...(args as string[]));
+    expect(err).toContain(words);
+    expect(err).not.toMatch(/\n {4}at /);
+    expect(status).toBe(2);
+  });
+
+  test('a wrong key in the configuration is named with file, line, what was expected and what was found', async () => {
+    const path = join(folder, 'wrong.yaml');
+    writeFileSync(path, 'vehicle:\n  id: v1\nrecorder:\n  segment_s: soon\n  fsync: 3\n');
+    const { status, err } = await fender('agent', '--config', path);
+    expect(status).toBe(2);
+    expect(err).toMatch(/wrong\.yaml:4.*recorder\.segment_s.*expected a number from 1 to 86400.*found.*soon/s);
+    expect(err).toMatch(/wrong\.yaml:5.*recorder\.fsync.*fsync_ms/s);
+  });
+
+  test('the printed configuration is understood as it is', async () => {
+    const { out, status } = await fender('agent', '--print-config');
+    expect(status).toBe(0);
+    const path = join(folder, 'default.yaml');
+    writeFileSync(path, out);
+    expect((await fender('agent', '--config', path, '--check-config')).status).toBe(0);
+  });
+});
+
+describe('rendered sound', () => {
+  const wav = join(folder, 'drive.wav');
+
+  beforeAll(async () => {
+    const { status, out } = await fender('demo', '--render', wav, '--seconds', '60', '--seed', '3');
+    expect({ status, out }).toMatchObject({ status: 0, out: expect.stringContaining('impacts') });
+  });
+
+  test('replay prints one JSON line an impact, at the time it was rendered', async () => {
+    const { status, out, err } = await fender('replay', wav);
+    expect({ status, err }).toEqual({ status: 0, err: '' });
+    const found = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { onset_s: number; label: string; score: number });
+    const truth = readFileSync(join(folder, 'drive.csv'), 'utf8')
+      .trim()
+      .split('\n')
+      .slice(1)
+      .map((line) => line.split(','));
+    const heard = truth.filter(([label, onset]) =>
+      found.some((impact) => impact.label === label && Math.abs(impact.onset_s - Number(onset)) < 1),
+    );
+    expect(heard.length / truth.length, out).toBeGreaterThanOrEqual(0.6);
+    expect(found.length).toBeLessThanOrEqual(truth.length + 1);
+  });
+
+  test('replay of something else says what it expected', async () => {
+    const { status, err } = await fender('replay', PROGRAM);
+    expect(status).not.toBe(0);
+    expect(err).toContain('fender.ts');
+    expect(err).not.toMatch(/\n {4}at /);
+  });
+});
+
+describe('a bag', () => {
+  let bag: string;
+
+  beforeAll(async () => {
+    const data = join(folder, 'agent');
+    const agent = startAgent(folder, {
+      vehicle: { id: 'cli-1' },
+      data_dir: data,
+      sensors: { particulate: { device: 'emulated' }, bme680: { device: 'emulated' }, uma8: { source: 'generated' } },
+      detector: { enabled: false },
+      sync: { enabled: false },
+      health: { listen: { port: 0 } },
+    });
+    await until('sound', () => agent.output.includes('sound is coming in'), { processes: [agent] });
+    await new Promise((resolve) => setTimeout(resolve, 2_500));
+    expect(await agent.end('SIGTERM')).toBe(0);
+    bag = filesBelow(join(data, 'recordings'), '.mcap')[0] ?? 'no bag';
+  });
+
+  test('info tells topics, counts and times of a whole one', async () => {
+    const { status, out } = await fender('bag', 'info', bag, '--json');
+    const [info] = JSON.parse(out);
+    expect(status).toBe(0);
+    expect(info.complete).toBe(true);
+    const topics = info.topics.map(({ topic }: { topic: string }) => topic);
+    expect(topics).toEqual(expect.arrayContaining(['/uma8/audio', '/bme680/temperature', '/plantower/particulate']));
+  });
+
+  test('a torn one is told by info with status 3, and recovered to a whole one', async () => {
+    const torn = join(folder, 'torn.mcap');
+    copyFileSync(bag, torn);
+    truncateSync(torn, Math.floor(readFileSync(bag).length * 0.7));
+    expect((await fender('bag', 'info', torn)).status).toBe(3);
+    const whole = join(folder, 'whole.mcap');
+    const recovery = await fender('bag', 'recover', torn, whole);
+    expect(recovery.status).toBe(3);
+    const info = await fender('bag', 'info', whole, '--json');
+    expect(info.status).toBe(0);
+    expect(JSON.parse(info.out)[0].messages).toBeGreaterThan(10);
+  });
+
+  test('doctor names what is wrong with its cure, and ends with 3', async () => {
+    const path = join(folder, 'doctor.yaml');
+    writeFileSync(
+      path,
+      `data_dir: ${folder}\nsensors: {particulate: {device: /dev/ttyNOT_THERE}}\nsync: {url: "mqtt://127.0.0.1:1"}\n`,
+    );
+    const { status, out } = await fender('doctor', '--config', path);
+    expect(out).toMatch(/✗ .*ttyNOT_THERE/);
+    expect(out).toContain('→');
+    expect(status).toBe(3);
+  });
+});
