@@ -209,3 +209,27 @@ export function indexMessages(records: ChunkRecords): ChunkIndexEntries {
   }
   return index;
 }
+
+/** The length-prefixed fields of records that consist of them, behind this many bytes of fixed fields. */
+const prefixedFields: Readonly<Record<number, { fixedBytes: number; fields: number }>> = {
+  [Opcode.SCHEMA]: { fixedBytes: 2, fields: 3 },
+  [Opcode.CHANNEL]: { fixedBytes: 4, fields: 3 },
+  [Opcode.MESSAGE_INDEX]: { fixedBytes: 2, fields: 1 },
+  [Opcode.METADATA]: { fixedBytes: 0, fields: 2 },
+};
+
+/**
+ * Whether the fields of a whole record end where the record ends. Longer records are allowed, but nobody writes them: with no
+ * record behind it, one that is longer has a damaged length.
+ */
+export function fieldsFill(record: Uint8Array, opcode: number): boolean {
+  const layout = prefixedFields[opcode];
+  if (layout === undefined) return true;
+  const view = viewOf(record);
+  let offset = recordHeadBytes + layout.fixedBytes;
+  for (let field = 0; field < layout.fields; field += 1) {
+    if (offset + 4 > record.byteLength) return false;
+    offset += 4 + view.getUint32(offset, true);
+  }
+  return offset === record.byteLength;
+}

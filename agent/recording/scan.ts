@@ -7,6 +7,7 @@ import { Opcode } from '@mcap/core';
 import type { ByteSource } from './byte-source.ts';
 import {
   type ChunkHead,
+  fieldsFill,
   magicBytes,
   openChunk,
   type RecordHead,
@@ -90,6 +91,9 @@ async function recordAt(source: ByteSource, offset: number): Promise<Found> {
   if (bytes.byteLength < length) return { reason: 'cut off while reading', framedEnd: null };
   if (head.opcode === Opcode.DATA_END && !(await summaryAt(source, framedEnd))) {
     return { reason: 'end of data with no summary behind it', framedEnd: null };
+  }
+  if (!fieldsFill(bytes, head.opcode) && !(await plausibleAt(source, framedEnd))) {
+    return { reason: `record of ${length} bytes whose content has another length`, framedEnd: null };
   }
   return head.opcode === Opcode.CHUNK
     ? wholeChunk(bytes, offset, head)

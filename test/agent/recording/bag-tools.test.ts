@@ -13,12 +13,12 @@ import {
   range,
   readFileIndexed,
   readStream,
-  scratchFolder,
   sequencesOf,
   sound,
   startNs,
   temperature,
 } from './recording-fixtures.ts';
+import { scratchFolder } from './scratch-folder.ts';
 
 /** A bag of `sounds` sound chunks, each in an MCAP chunk of its own, and a few temperatures. */
 async function makeBag(folder: string, sounds = 20): Promise<string> {

@@ -11,13 +11,13 @@ import {
   range,
   readFileIndexed,
   readStream,
-  scratchFolder,
   sequencesOf,
   sound,
   stampAt,
   startNs,
   temperature,
 } from './recording-fixtures.ts';
+import { scratchFolder } from './scratch-folder.ts';
 
 async function recordSeconds(
   folder: string,

@@ -13,12 +13,12 @@ import {
   range,
   readFileIndexed,
   readStream,
-  scratchFolder,
   sequencesOf,
   sound,
   startNs,
   temperature,
 } from './recording-fixtures.ts';
+import { scratchFolder } from './scratch-folder.ts';
 
 async function open(folder: string, options: Partial<RecorderOptions> = {}): Promise<Recorder> {
   const defaults = { vehicle: 'car-7', clipFolder: join(folder, 'clips'), recordingId: 'drive', minFreeBytes: 0 };

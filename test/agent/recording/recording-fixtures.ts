@@ -1,10 +1,7 @@
-/** Messages, clocks and readers that the recording's tests share. */
+/** Messages, clocks and readers that the recording's tests and their child processes share. */
 
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { McapIndexedReader, McapStreamReader, type McapTypes } from '@mcap/core';
-import { afterEach } from 'vitest';
 import { readableOf } from '../../../agent/recording/bag-summary.ts';
 import { memorySource } from '../../../agent/recording/byte-source.ts';
 import { decompressHandlers } from '../../../agent/recording/mcap-records.ts';
@@ -55,19 +52,6 @@ export function temperature(index: number): Message {
   );
   return { topic: '/bme680/temperature', type: 'sensor_msgs/msg/Temperature', sequence: index, stamp, data };
 }
-
-const folders: string[] = [];
-
-/** A folder that is removed after the test. */
-export async function scratchFolder(): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'fender-recording-'));
-  folders.push(folder);
-  return folder;
-}
-
-afterEach(async () => {
-  for (const folder of folders.splice(0)) await rm(folder, { recursive: true, force: true });
-});
 
 export interface ReadMessage {
   readonly topic: string;

@@ -15,11 +15,11 @@ import {
   readFileIndexed,
   readIndexed,
   readStream,
-  scratchFolder,
   sequencesOf,
   sound,
   temperature,
 } from './recording-fixtures.ts';
+import { scratchFolder } from './scratch-folder.ts';
 
 interface MadeSegment {
   readonly bytes: Buffer;

@@ -1,0 +1,29 @@
+/**
+ * Records until it is killed, and says on its standard output what it gave to the recorder, and whenever the recorder had brought
+ * all of that to the file system.
+ */
+
+import { writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { Recorder } from '../../../agent/recording/recorder.ts';
+import { clock, sound, temperature } from './recording-fixtures.ts';
+
+const folder = process.argv[2] ?? '';
+const options = {
+  vehicle: 'car-7',
+  clipFolder: join(folder, 'clips'),
+  minFreeBytes: 0,
+  slowFlushMs: 50,
+  maxSegmentBytes: 2_000_000,
+};
+const recorder = await Recorder.open(join(folder, 'recordings'), options, clock);
+await recorder.repairs;
+
+let given = 0;
+setInterval(() => {
+  if (recorder.stats().queueBytes === 0) writeSync(1, `settled ${given}\n`);
+  recorder.write(sound(given));
+  recorder.write(temperature(given));
+  given += 1;
+  writeSync(1, `given ${given} ${Date.now()}\n`);
+}, 10);
