@@ -3,20 +3,27 @@
  * delays only add, so the earliest arrivals carry the truth: the timeline follows their lower envelope.
  */
 
-/** Length of the stretches whose earliest arrival counts. Longer than a period of arecord (125 ms) by far. */
-const BUCKET_NS = 500_000_000;
+/** Length of the stretches whose earliest arrival counts: several periods of arecord (125 ms). */
+const BUCKET_NS = 1_000_000_000;
 /** Stretches joined for one point of the drift estimate. */
-const BUCKETS_PER_POINT = 20;
+const BUCKETS_PER_POINT = 10;
+/** Fewer points say nothing of how much they scatter. */
+const LEAST_POINTS = 6;
 /** Points of the drift estimate kept: 30 of 10 s. */
 const MOST_POINTS = 30;
-/** A delay beyond this that lasts two whole stretches is lost sound, not lateness. */
-const GAP_NS = 25_000_000;
+/**
+ * A delay beyond this that lasts two whole stretches is lost sound, not lateness. An overrun costs ALSA a good part of its buffer of
+ * 500 ms; a sound server on a busy machine wanders by 35 ms (measured).
+ */
+const GAP_NS = 60_000_000;
 /** While young, the timeline jumps to each earlier arrival; later it only slews. */
 const SETTLING_NS = 3_000_000_000;
 /** At most this many nanoseconds of correction a second, outside gaps. */
 const SLEW_NS_PER_S = 200_000;
 /** Crystals of USB sound devices are within ±100 ppm; ±500 bounds the estimate. */
 const MOST_DRIFT = 500e-6;
+/** A drift less certain than this is not believed. */
+const MOST_DOUBT = 50e-6;
 
 /**
  * Sound that never came, as the count of frames against the clock shows it. Negative when an earlier gap turns out to have been mere
@@ -43,21 +50,22 @@ export class AudioTimeline {
   #pointBuckets = 0;
   #pointMin = Number.POSITIVE_INFINITY;
   #pointFrameNs = 0;
-  #points: { frameNs: number; residualNs: number }[] = [];
+  #points: Point[] = [];
 
   /** `sampleRateHz` is the nominal rate. */
   constructor(sampleRateHz: number) {
     this.#nsPerFrame = 1e9 / sampleRateHz;
   }
 
-  /** How much slower (+) or faster (−) than nominal the device's frames come, in parts per million; 0 until half a minute has passed. */
+  /** How much slower (+) or faster (−) than nominal the device's frames come, in parts per million; 0 until it is known to 50 ppm,
+   * which takes a minute with steady arrivals and longer with unsteady ones. */
   get driftPpm(): number {
     return this.#drift * 1e6;
   }
 
   /**
-   * Says that `frames` frames in all had arrived by `arrivalNs` (monotonic). Returns a gap when sound is missing: found one to
-   * two seconds after the loss, to within the jitter of arrivals.
+   * Says that `frames` frames in all had arrived by `arrivalNs` (monotonic). Returns a gap when sound is missing: found two to
+   * three seconds after the loss, to within the jitter of arrivals.
    */
   observe(frames: number, arrivalNs: bigint): Gap | null {
     const frameNs = frames * this.#nsPerFrame;
@@ -127,22 +135,40 @@ export class AudioTimeline {
     if (this.#points.length > MOST_POINTS) this.#points.shift();
     this.#pointBuckets = 0;
     this.#pointMin = Number.POSITIVE_INFINITY;
-    if (this.#points.length < 3) return;
-    const drift = Math.max(-MOST_DRIFT, Math.min(MOST_DRIFT, medianSlope(this.#points)));
+    if (this.#points.length < LEAST_POINTS) return;
+    const { slope, doubt } = medianSlope(this.#points);
+    if (doubt > MOST_DOUBT) return;
+    const drift = Math.max(-MOST_DRIFT, Math.min(MOST_DRIFT, slope));
     // The present stays where it is; only the slope changes.
     this.#offsetNs += (this.#drift - drift) * this.#bucketFrameNs;
     this.#drift = drift;
   }
 }
 
-/** Theil-Sen estimator: the median of the slopes between all pairs, unmoved by up to 29 % of wild points. */
-function medianSlope(points: readonly { frameNs: number; residualNs: number }[]): number {
+interface Point {
+  readonly frameNs: number;
+  residualNs: number;
+}
+
+/**
+ * Theil-Sen estimator: the median of the slopes between all pairs, unmoved by up to 29 % of wild points. `doubt` is what the greatest distance
+ * of a point from that line makes of the slope over their span.
+ */
+function medianSlope(points: readonly Point[]): { slope: number; doubt: number } {
   const slopes: number[] = [];
   for (const [i, a] of points.entries()) {
     for (const b of points.slice(i + 1)) {
       if (b.frameNs > a.frameNs) slopes.push((b.residualNs - a.residualNs) / (b.frameNs - a.frameNs));
     }
   }
-  slopes.sort((x, y) => x - y);
-  return slopes[slopes.length >> 1] ?? 0;
+  const slope = median(slopes);
+  const heights = points.map((p) => p.residualNs - slope * p.frameNs);
+  const middle = median(heights);
+  const deviation = Math.max(...heights.map((h) => Math.abs(h - middle)));
+  const span = (points.at(-1)?.frameNs ?? 0) - (points[0]?.frameNs ?? 0);
+  return { slope, doubt: span > 0 ? deviation / span : Number.POSITIVE_INFINITY };
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }

@@ -27,7 +27,7 @@ export interface Uma8Options {
   readonly mostBackoffMs: number;
   /** How often counters are reported while nothing changes; default 10 000 ms. */
   readonly reportMs: number;
-  /** Length of the windows in which the byte rate is judged; two bad ones in a row are a fault; default 4000 ms. */
+  /** Length of the windows in which the byte rate is judged; two bad ones in a row are a fault; default 6000 ms. */
   readonly rateWindowMs: number;
 }
 
@@ -40,11 +40,11 @@ const DEFAULTS: Uma8Options = {
   firstBackoffMs: 250,
   mostBackoffMs: 1500,
   reportMs: 10_000,
-  rateWindowMs: 4000,
+  rateWindowMs: 6000,
 };
 
 /** A byte rate off by more than this is the wrong stream (44.1 kHz is 8 % off); crystals are off by 0.01 %. */
-const RATE_TOLERANCE = 0.04;
+const RATE_TOLERANCE = 0.05;
 /** All eight capsules exactly zero for so long is a muted or unsuitable device. */
 const DIGITAL_SILENCE_MS = 5000;
 /** A gap stays the news for so long. */
@@ -60,7 +60,8 @@ interface Stream {
   lastCheckNs: bigint;
   windowStartNs: bigint;
   windowFrames: number;
-  badWindows: number;
+  /** −1 after a window with too few bytes, 1 after one with too many, else 0. */
+  lastWrong: number;
   chunks: number;
   zeroMs: number;
 }
@@ -123,7 +124,7 @@ export class Uma8Device implements Device {
       lastCheckNs: now,
       windowStartNs: now,
       windowFrames: 0,
-      badWindows: 0,
+      lastWrong: 0,
       chunks: 0,
       zeroMs: 0,
     };
@@ -233,8 +234,11 @@ export class Uma8Device implements Device {
     const nominal = this.#options.sampleRateHz;
     this.#rateHz = (stream.cutter.receivedFrames - stream.windowFrames) / windowS;
     const ratio = this.#rateHz / nominal;
-    stream.badWindows = Math.abs(ratio - 1) > RATE_TOLERANCE ? stream.badWindows + 1 : 0;
-    if (stream.badWindows < 2) return null;
+    const wrong = Math.abs(ratio - 1) > RATE_TOLERANCE ? Math.sign(ratio - 1) : 0;
+    // Twice in the same direction: bytes that are merely late make one window short and the next one long.
+    const again = wrong !== 0 && wrong === stream.lastWrong;
+    stream.lastWrong = wrong;
+    if (!again) return null;
     const bytes = this.#options.channels * 2;
     const code = ratio < 1 ? 'short-rate' : 'excess-rate';
     const found = Math.round(this.#rateHz * bytes);

@@ -102,6 +102,20 @@ describe('AudioTimeline', () => {
     }
   });
 
+  it('neither invents gaps nor believes in drift when arrivals wander as a sound server’s do', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1000 }), (seed) => {
+        const timeline = new AudioTimeline(48_000);
+        const wander = (period: number) => 20 + 18 * Math.sin(period / 37 + seed) + 2 * Math.sin(period * seed);
+        const { gaps, errorMs } = feed(timeline, 8 * 120, wander);
+        expect(gaps).toEqual([]);
+        expect(Math.abs(timeline.driftPpm)).toBeLessThan(60);
+        expect(Math.abs(errorMs)).toBeLessThan(45);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
   it('finds lost sound and how much it was', () => {
     const { gaps, errorMs } = feed(
       new AudioTimeline(48_000),
