@@ -8,8 +8,8 @@ import { fileURLToPath } from 'node:url';
 import { type Browser, type BrowserContext, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
 import { build } from 'vite';
 
-export const chromiumPath = '/usr/bin/chromium';
-export const chromiumMissing = !existsSync(chromiumPath);
+const chromiumPath = '/usr/bin/chromium';
+const chromiumMissing = !existsSync(chromiumPath);
 /** On a machine that is to have everything, a missing browser fails the tests instead of leaving them out. */
 export const leaveOut = chromiumMissing && process.env.CI === undefined;
 
@@ -33,7 +33,9 @@ export async function builtDashboard(): Promise<string> {
   if (existsSync(folder)) return folder;
   const unfinished = `${folder}.${process.pid}`;
   await mkdir(unfinished, { recursive: true });
+  const environment = process.env.NODE_ENV;
   await build({ root, logLevel: 'error', build: { outDir: unfinished, emptyOutDir: true } });
+  process.env.NODE_ENV = environment;
   await rename(unfinished, folder).catch(async (error) => {
     await rm(unfinished, { recursive: true, force: true });
     // Another test file may have been faster; then its build is as good.

@@ -4,12 +4,12 @@
  */
 import type { Event, History, Latest, Ledger, Sensors, Vehicle, VehicleDetail } from '../../../central/api/schemas.ts';
 
-export const clipStartS = -2;
-export const clipSeconds = 5;
-export const sampleRateHz = 48_000;
+const clipStartS = -2;
+const clipSeconds = 5;
+const sampleRateHz = 48_000;
 
 /** A pseudo-random stream of 0 (inclusive) to 1 (exclusive): mulberry32. */
-export function randomStream(seed: number): () => number {
+function randomStream(seed: number): () => number {
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;
@@ -19,8 +19,8 @@ export function randomStream(seed: number): () => number {
   };
 }
 
-export const iso = (ms: number) => new Date(ms).toISOString();
-export const ns = (ms: number) => `${BigInt(Math.round(ms)) * 1_000_000n + 123_456n}`;
+const iso = (ms: number) => new Date(ms).toISOString();
+const ns = (ms: number) => `${BigInt(Math.round(ms)) * 1_000_000n + 123_456n}`;
 
 const model = { name: 'impact', version: '1.0.0' };
 const vehicleIds = ['van-01', 'van-02', 'truck-17', 'prototype-with-a-long-name-0042'] as const;

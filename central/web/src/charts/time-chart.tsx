@@ -11,7 +11,7 @@ import { useCursor } from './cursor.tsx';
 import { type LineOption, useLineChart } from './echarts-line.ts';
 import { linePoints, nearestIndex, newestValue, type Series, usualStep, valueAt, valueRange } from './series.ts';
 
-export interface ChartLine {
+interface ChartLine {
   readonly name: string;
   readonly series: Series;
   /** A value newer than the last of `series`. */

@@ -10,7 +10,7 @@ const width = 120;
 const height = 28;
 
 /** The line as SVG path data in a box of `width` × `height`; gaps where values are null. */
-export function sparklinePath(t: readonly number[], values: readonly (number | null)[]): string {
+function sparklinePath(t: readonly number[], values: readonly (number | null)[]): string {
   const known = values.filter((value): value is number => value !== null);
   const start = t[0];
   const end = t.at(-1);

@@ -27,7 +27,7 @@ export function Empty({ title, children }: { readonly title: string; readonly ch
 }
 
 /** In one sentence why `error` happened, with the status and code that a log can be searched for. */
-export function explainError(error: unknown): string {
+function explainError(error: unknown): string {
   if (!(error instanceof ApiError)) return error instanceof Error ? error.message : String(error);
   if (error.status === 0)
     return 'The central service does not answer. Is it running, and is this computer on its network?';

@@ -22,13 +22,13 @@ const channels = 8;
 const readoutMs = 100;
 
 /** Seconds from the clip's start to the impact, from the two times of the event. */
-export function onsetOf(event: ImpactEvent): number {
+function onsetOf(event: ImpactEvent): number {
   const startMs = Date.parse(event.clip?.start_at ?? '');
   return Number.isNaN(startMs) ? 0 : (Date.parse(event.captured_at) - startMs) / 1000;
 }
 
 /** Seconds that the clip spans by its two times; 0 when they make no sense. */
-export function clipSpanOf(event: ImpactEvent): number {
+function clipSpanOf(event: ImpactEvent): number {
   const spanMs = Date.parse(event.clip?.end_at ?? '') - Date.parse(event.clip?.start_at ?? '');
   return spanMs > 0 ? spanMs / 1000 : 0;
 }

@@ -4,7 +4,7 @@ import { formatNumber } from '../format/format-value.ts';
 import { type TimeAxis, TimeRow } from './time-row.tsx';
 
 /** Whole (or, in long clips, every 2, 5, 10 …) seconds from the onset that lie inside the clip, as seconds from it. */
-export function rulerTicks(durationS: number, onsetS: number): number[] {
+function rulerTicks(durationS: number, onsetS: number): number[] {
   const step = [1, 2, 5, 10, 30, 60].find((one) => durationS / one <= 10) ?? 300;
   const first = Math.ceil(-onsetS / step) * step;
   const ticks: number[] = [];

@@ -25,7 +25,7 @@ interface SensorGroup {
 }
 
 /** Rows of the sensors: scaled to shown units, series of one topic and unit together, in the order given. */
-export function sensorGroups(series: readonly SensorSeries[]): SensorGroup[] {
+function sensorGroups(series: readonly SensorSeries[]): SensorGroup[] {
   const groups = Map.groupBy(series, ({ topic, field }) => `${topic} ${fieldMeaning(field).group}`);
   return [...groups].map(([key, members]) => {
     const first = members[0];

@@ -58,7 +58,7 @@ const sortKeys: Readonly<Record<string, (vehicle: Vehicle) => string | number>> 
 };
 
 /** The vehicles ordered by one column; equal ones by their name. */
-export function sortVehicles(vehicles: readonly Vehicle[], id: string, desc: boolean): Vehicle[] {
+function sortVehicles(vehicles: readonly Vehicle[], id: string, desc: boolean): Vehicle[] {
   const key = sortKeys[id] ?? (({ id: name }: Vehicle) => name);
   return vehicles.toSorted((one, other) => {
     const [a, b] = [key(one), key(other)];
