@@ -13,12 +13,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** The order ALSA's pulse plugin takes for 8 channels; the same everywhere, so that PulseAudio never remixes. */
 const CHANNEL_MAP = 'front-left,front-right,rear-left,rear-right,front-center,lfe,side-left,side-right';
-const TOOLS = ['arecord', 'pulseaudio', 'pacat'];
+const TOOLS = { recorder: 'arecord', server: 'pulseaudio', player: 'pacat' };
 
 /** The tools of Debian's packages alsa-utils, pulseaudio and pulseaudio-utils that are missing here, or null when all are there. */
 export function missingForPulse(): string | null {
   const folders = (process.env.PATH ?? '').split(delimiter);
-  const missing = TOOLS.filter((tool) => !folders.some((folder) => isExecutable(join(folder, tool))));
+  const missing = Object.values(TOOLS).filter((tool) => !folders.some((folder) => isExecutable(join(folder, tool))));
   return missing.length === 0 ? null : missing.join(', ');
 }
 
@@ -64,7 +64,7 @@ export async function startPulse(): Promise<PulseFixture> {
   let server: ChildProcess | null = null;
 
   const plug = async () => {
-    const started = spawn('pulseaudio', serverArguments(socket), { env: privateEnv, stdio: 'ignore' });
+    const started = spawn(TOOLS.server, serverArguments(socket), { env: privateEnv, stdio: 'ignore' });
     server = started;
     for (let attempt = 0; attempt < 200; attempt++) {
       if (started.exitCode !== null) throw new Error(`pulseaudio ended with code ${started.exitCode}`);
@@ -84,7 +84,7 @@ export async function startPulse(): Promise<PulseFixture> {
   const play = async (sound: string | Uint8Array) => {
     const format = ['--raw', '--format=s16le', '--rate=48000', '--channels=8', `--channel-map=${CHANNEL_MAP}`];
     const args = ['--playback', '--device=array', ...format, ...(typeof sound === 'string' ? [sound] : [])];
-    const player = spawn('pacat', args, {
+    const player = spawn(TOOLS.player, args, {
       env: { ...privateEnv, PULSE_SERVER: `unix:${socket}` },
       stdio: ['pipe', 'ignore', 'inherit'],
     });
