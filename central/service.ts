@@ -1,29 +1,28 @@
 /** Joins the parts of central into one running service, and takes them apart again in order. */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, rename } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ApiParts } from './api/parts.ts';
+import type { Api, ApiParts } from './api/parts.ts';
 import type { Health } from './api/schemas.ts';
 import { createApi } from './api/server.ts';
 import type { Broker, TlsFiles } from './broker.ts';
 import { ClipLibrary } from './clips/clip-library.ts';
 import { startEmbeddedBroker } from './embedded-broker.ts';
 import { CentralError, messageOf } from './error.ts';
-import { BlobReceiver, type BlobReport, defaultBlobLimits } from './ingest/blob-receiver.ts';
-import { Ingest } from './ingest/ingest.ts';
+import { BlobReceiver } from './ingest/blob-receiver.ts';
+import { Ingest, type IngestParts } from './ingest/ingest.ts';
 import { LiveHub } from './live.ts';
+import { LiveTeller } from './live-teller.ts';
 import type { Log } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { startOutsideBroker } from './outside-broker.ts';
 import { BlobFolder } from './storage/blob-folder.ts';
 import { SqliteBlobIndex } from './storage/blob-index.ts';
 import { type OpenDatabase, openDatabase } from './storage/database.ts';
-import { eventsOfBlob, readEvent } from './storage/event-queries.ts';
 import { countOnline } from './storage/fleet-queries.ts';
-import { type Notice, SqliteIngestStore } from './storage/ingest-store.ts';
-import { atOfNs } from './storage/times.ts';
+import { SqliteIngestStore } from './storage/ingest-store.ts';
 
 /** How central runs. Ports: 0 takes any free one. */
 export interface CentralOptions {
@@ -63,48 +62,15 @@ export interface CentralService {
 const maxPacketBytes = 2 * 1024 * 1024;
 const maxConnections = 10_000;
 
-/** A live message for each notice. */
-async function tell(live: LiveHub, database: OpenDatabase, notices: readonly Notice[]): Promise<void> {
-  if (live.listeners === 0) return;
-  for (const notice of notices) {
-    const { vehicle } = notice;
-    if (notice.kind === 'sample') {
-      const { stream, row } = notice;
-      const values = Object.fromEntries(
-        Object.entries(row.values).map(([name, value]) => [name, Number.isFinite(value) ? value : null]),
-      );
-      const captured_at = atOfNs(row.stamp.capturedAtNs);
-      live.publish({ event: 'sample', vehicle, data: { vehicle, stream, captured_at, values } });
-    } else if (notice.kind === 'impact') {
-      const data = await readEvent(database.reader, notice.eventId);
-      if (data !== null) live.publish({ event: 'impact', vehicle, data });
-    } else if (notice.kind === 'clip') live.publish({ event: 'clip', vehicle, data: { event_id: notice.eventId } });
-    else live.publish({ event: 'vehicle', vehicle, data: { id: vehicle, online: notice.online } });
-  }
-}
-
-async function tellBlob(
-  live: LiveHub,
-  database: OpenDatabase,
-  { vehicle, sha256, complete }: BlobReport,
-): Promise<void> {
-  if (!complete || live.listeners === 0) return;
-  for (const event_id of await eventsOfBlob(database.reader, vehicle, sha256)) {
-    live.publish({ event: 'clip', vehicle, data: { event_id } });
-  }
-}
-
 /** Proves that the folder takes a write. */
 async function probeFolder(folder: string): Promise<void> {
-  const path = join(folder, 'health.probe');
-  const handle = await open(`${path}.new`, 'w');
+  const handle = await open(join(folder, 'health.probe'), 'w');
   try {
     await handle.write(new Date().toISOString());
     await handle.datasync();
   } finally {
     await handle.close();
   }
-  await rename(`${path}.new`, path);
 }
 
 async function check(probe: () => Promise<string>): Promise<{ ok: boolean; message: string }> {
@@ -152,13 +118,43 @@ async function startBroker(options: CentralOptions, ingest: Ingest, log: Log): P
   });
 }
 
+/** Ingest with the files it receives; `send` publishes on MQTT. */
+function createIngest(
+  { writer }: OpenDatabase,
+  folder: BlobFolder,
+  teller: LiveTeller,
+  parts: Pick<IngestParts, 'store' | 'publish' | 'log' | 'metrics'>,
+): Ingest {
+  const blobs = new BlobReceiver({
+    index: new SqliteBlobIndex(writer),
+    folder,
+    report: (report) => {
+      ingest.reportBlob(report);
+      teller.received(report);
+    },
+    refused: (vehicle, reason, found) => ingest.refused(vehicle, reason, found),
+    failed: (error, vehicle, sha256) => {
+      parts.log.error('file not written', { vehicle, sha256, found: messageOf(error) });
+    },
+  });
+  const ingest = new Ingest({ ...parts, blobs, notice: (notices) => teller.committed(notices), nowMs: Date.now });
+  return ingest;
+}
+
+async function listen(api: Api, host: string, port: number): Promise<number> {
+  await api.listen({ host, port }).catch((cause: unknown) => {
+    const message = `HTTP: expected to listen on ${host}:${port}, ${messageOf(cause)}`;
+    throw new CentralError('listen', message, { cause });
+  });
+  return (api.server.address() as AddressInfo).port;
+}
+
 /**
  * Starts central: when the promise resolves, MQTT and HTTP answer. Throws CentralError `data-dir-in-use`, `listen`,
- * `migration` or `options`; nothing is left running then.
+ * `migration`, `storage` or `options`; nothing is left running then.
  */
 export async function startCentral(options: CentralOptions, log: Log): Promise<CentralService> {
   const { dataDir } = options;
-  await mkdir(dataDir, { recursive: true });
   const database = await openDatabase(dataDir);
   const closers: (() => Promise<void>)[] = [() => database.close()];
   const close = async (): Promise<void> => {
@@ -169,38 +165,17 @@ export async function startCentral(options: CentralOptions, log: Log): Promise<C
   try {
     const folder = new BlobFolder(dataDir);
     const live = new LiveHub();
+    const teller = new LiveTeller(live, database.reader, log);
     const metrics = createMetrics();
     const store = new SqliteIngestStore(database.writer);
     let send: (topic: string, payload: Uint8Array) => void = () => {};
-    const failed = (error: unknown) => log.error('live view failed', { found: messageOf(error) });
-    const blobs = new BlobReceiver(
-      {
-        index: new SqliteBlobIndex(database.writer),
-        folder,
-        report: (report) => {
-          ingest.reportBlob(report);
-          tellBlob(live, database, report).catch(failed);
-        },
-        refused: (vehicle, reason, found) => ingest.refused(vehicle, reason, found),
-        failed: (error, vehicle, sha256) => log.error('file not written', { vehicle, sha256, found: messageOf(error) }),
-      },
-      defaultBlobLimits,
-    );
-    const ingest = new Ingest({
-      store,
-      blobs,
-      publish: (topic, payload) => send(topic, payload),
-      notice: (notices) => {
-        tell(live, database, notices).catch(failed);
-      },
-      log,
-      metrics,
-      nowMs: Date.now,
-    });
+    const publish = (topic: string, payload: Uint8Array) => send(topic, payload);
+    const ingest = createIngest(database, folder, teller, { store, publish, log, metrics });
     if (options.mqttUrl === undefined) await store.markAllOffline();
     const broker = await startBroker(options, ingest, log);
     send = (topic, payload) => broker.publish(topic, payload);
     closers.push(
+      () => teller.close(),
       () => broker.close(),
       () => ingest.close(), // before the broker goes: what was taken is committed and acknowledged
     );
@@ -217,12 +192,7 @@ export async function startCentral(options: CentralOptions, log: Log): Promise<C
     const api = await createApi(parts);
     closers.push(() => api.close());
     const httpHost = options.httpHost ?? '127.0.0.1';
-    const wanted = options.httpPort ?? 8080;
-    await api.listen({ host: httpHost, port: wanted }).catch((cause: unknown) => {
-      const message = `HTTP: expected to listen on ${httpHost}:${wanted}, ${messageOf(cause)}`;
-      throw new CentralError('listen', message, { cause });
-    });
-    const httpPort = (api.server.address() as AddressInfo).port;
+    const httpPort = await listen(api, httpHost, options.httpPort ?? 8080);
     return { httpHost, httpPort, mqttPort: broker.port, mqttAddress: broker.address, close };
   } catch (error) {
     await close();

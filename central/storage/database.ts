@@ -26,12 +26,16 @@ function openConnection(path: string): SqliteConnection {
 /** Holds an exclusive SQLite lock for the life of the process: the kernel lets go of it even after kill -9. */
 function lockFolder(folder: string): SqliteConnection {
   const path = join(folder, 'lock.sqlite');
-  const lock = new SqliteDatabase(path, { timeout: 0 });
+  let lock: SqliteConnection | null = null;
   try {
+    lock = new SqliteDatabase(path, { timeout: 0 });
     lock.exec('BEGIN EXCLUSIVE');
     return lock;
   } catch (cause) {
-    lock.close();
+    lock?.close();
+    if (!(cause instanceof SqliteDatabase.SqliteError) || !cause.code.startsWith('SQLITE_BUSY')) {
+      throw new CentralError('storage', `${path}: expected to write there, ${messageOf(cause)}`, { cause });
+    }
     throw new CentralError(
       'data-dir-in-use',
       `data directory ${folder}: expected it to be free, found it locked by another central (${messageOf(cause)})`,
@@ -58,11 +62,15 @@ async function migrate(db: Kysely<CentralTables>, path: string): Promise<void> {
 
 /**
  * Opens (or makes) `<folder>/central.sqlite` and brings its tables to this version.
- * Throws CentralError `data-dir-in-use` when another central holds the folder, `migration` when its tables are newer
- * than this program or a step fails.
+ * Throws CentralError `options` or `storage` when the folder cannot be made or written, `data-dir-in-use` when another
+ * central holds it, `migration` when its tables are newer than this program or a step fails.
  */
 export async function openDatabase(folder: string): Promise<OpenDatabase> {
-  mkdirSync(folder, { recursive: true });
+  try {
+    mkdirSync(folder, { recursive: true });
+  } catch (cause) {
+    throw new CentralError('options', `data directory ${folder}: expected to make it, ${messageOf(cause)}`, { cause });
+  }
   const lock = lockFolder(folder);
   const path = join(folder, 'central.sqlite');
   const open: SqliteConnection[] = [];
