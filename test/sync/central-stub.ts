@@ -5,6 +5,7 @@
 
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { Socket } from 'node:net';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
 import mqtt, { type MqttClient } from 'mqtt';
@@ -42,7 +43,6 @@ export class CentralStub {
   /** Order in which records and chunks came in, as `stream:sequence` and `chunk`. */
   arrivals: string[] = [];
   states: boolean[] = [];
-  /** Largest batch payload seen, in bytes. */
   behaviour: StubBehaviour = {};
   readonly #db: Database.Database;
   readonly #folder: string;
@@ -75,9 +75,10 @@ export class CentralStub {
     client.on('error', () => {});
     client.on('message', (topic, payload) => this.#receive(topic, payload));
     await new Promise<void>((resolve, reject) => {
-      client.on('connect', () =>
-        client.subscribeAsync(centralSubscriptions(), { qos: 1 }).then(() => resolve(), reject),
-      );
+      client.on('connect', () => {
+        if (client.stream instanceof Socket) client.stream.setNoDelay(true);
+        client.subscribeAsync(centralSubscriptions(), { qos: 1 }).then(() => resolve(), reject);
+      });
     });
   }
 
