@@ -12,7 +12,7 @@ import { type Progress, type RebuildSink, rebuild } from './rebuild.ts';
 import type { Damage } from './scan.ts';
 
 /** One topic of a bag. */
-export interface BagTopic {
+interface BagTopic {
   readonly topic: string;
   readonly type: string;
   readonly messages: number;

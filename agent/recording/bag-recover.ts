@@ -61,7 +61,7 @@ export function foundNothing(report: RebuildReport): boolean {
 }
 
 /** Messages of each topic, by name. */
-export function topicCounts(report: RebuildReport): { topic: string; messages: number }[] {
+function topicCounts(report: RebuildReport): { topic: string; messages: number }[] {
   const counts = new Map<string, number>();
   for (const channel of report.channels.values()) {
     const messages = Number(report.statistics.channelMessageCounts.get(channel.id) ?? 0n);

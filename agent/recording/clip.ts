@@ -17,6 +17,7 @@ import { RecordingError } from './error.ts';
 import { McapBuilder } from './mcap-builder.ts';
 import { openChunk, type RawMessage, readChunkHead, readChunkRecords, readRecordHead } from './mcap-records.ts';
 import { durationNs } from './messages.ts';
+import { activeSuffix } from './repair.ts';
 import { scanRecords } from './scan.ts';
 
 /** A clip on the disk. */
@@ -137,6 +138,7 @@ function* clipPieces(
 
 /**
  * Cuts a clip from the segments of all recordings in `recordings`, finished or not, whole or torn.
+ * @param recent messages of the span that are in memory; those that the segments have too are taken once.
  * @throws RecordingError `not-covered` when there is no message in the span; else as `writeClip`.
  */
 export async function cutClipFromSegments(
@@ -144,12 +146,13 @@ export async function cutClipFromSegments(
   startNs: bigint,
   endNs: bigint,
   options: ClipOptions,
+  recent: readonly ClipMessage[] = [],
 ): Promise<Clip> {
   const found: ClipMessage[] = [];
   for (const entry of await readdir(recordings, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
     for (const path of await bagFiles(join(recordings, entry.name))) {
-      const source = await FileSource.open(path);
+      const source = await openEvenIfFinished(path);
       try {
         await collect(source, startNs, endNs, found);
       } finally {
@@ -157,7 +160,15 @@ export async function cutClipFromSegments(
       }
     }
   }
-  return writeClip(found, startNs, endNs, options);
+  const key = ({ topic, logTimeNs, sequence }: ClipMessage): string => `${topic} ${logTimeNs} ${sequence}`;
+  const once = new Map([...found, ...recent].map((message) => [key(message), message]));
+  return writeClip([...once.values()], startNs, endNs, options);
+}
+
+/** A segment may get its final name between being listed and being opened. */
+async function openEvenIfFinished(path: string): Promise<FileSource> {
+  if (!path.endsWith(activeSuffix)) return FileSource.open(path);
+  return FileSource.open(path).catch(() => FileSource.open(path.slice(0, -activeSuffix.length)));
 }
 
 /** Adds to `found` what a file has of a span; by its summary if it has one, else by reading all of it. */
@@ -169,7 +180,8 @@ async function collect(source: ByteSource, startNs: bigint, endNs: bigint, found
     const type = schemas.get(channel?.schemaId ?? 0)?.name;
     if (channel === undefined || type === undefined) return;
     const { logTimeNs, sequence, data } = message;
-    if (logTimeNs >= endNs || logTimeNs + durationNs(type, data) < startNs) return;
+    const reachesIn = logTimeNs >= startNs || logTimeNs + durationNs(type, data) > startNs;
+    if (logTimeNs >= endNs || !reachesIn) return;
     found.push({ topic: channel.topic, type, sequence, logTimeNs, data: data.slice() });
   };
   const takeRecords = (records: Uint8Array): void => {

@@ -96,7 +96,7 @@ export function readChunkHead(bytes: Uint8Array, head: RecordHead): ChunkHead | 
 }
 
 /** Decompresses zstd to exactly `size` bytes. @throws when it is damaged or larger. */
-export function decompressZstd(bytes: Uint8Array, size: number): Uint8Array {
+function decompressZstd(bytes: Uint8Array, size: number): Uint8Array {
   const plain = zstdDecompressSync(bytes, { maxOutputLength: Math.max(1, size) });
   if (plain.byteLength !== size) throw new Error(`zstd: expected ${size} bytes, found ${plain.byteLength}`);
   return plain;

@@ -15,7 +15,6 @@ export class MessageRing {
   readonly #bounds: RingBounds;
   #messages: Message[] = [];
   #first = 0;
-  #dropped = false;
 
   constructor(bounds: RingBounds) {
     this.#bounds = bounds;
@@ -34,7 +33,6 @@ export class MessageRing {
       if (this.bytes <= this.#bounds.maxBytes && oldest.stamp.monotonicNs >= oldestNs) break;
       this.bytes -= oldest.data.byteLength;
       this.#first += 1;
-      this.#dropped = true;
     }
     if (this.#first > 1024 && this.#first * 2 > this.#messages.length) {
       this.#messages = this.#messages.slice(this.#first);
@@ -42,9 +40,8 @@ export class MessageRing {
     }
   }
 
-  /** Whether everything that was published since `startNs` (UTC ns) is here. */
+  /** Whether the ring reaches back to `startNs` (UTC ns). It knows nothing of what was published before its first message. */
   covers(startNs: bigint): boolean {
-    if (!this.#dropped) return this.length > 0;
     const oldest = this.#messages[this.#first];
     return oldest !== undefined && oldest.stamp.capturedAtNs <= startNs;
   }
@@ -53,7 +50,7 @@ export class MessageRing {
   span(startNs: bigint, endNs: bigint): Message[] {
     return this.#messages.slice(this.#first).filter((message) => {
       const ns = message.stamp.capturedAtNs;
-      return ns < endNs && ns + durationNs(message.type, message.data) >= startNs;
+      return ns < endNs && (ns >= startNs || ns + durationNs(message.type, message.data) > startNs);
     });
   }
 }

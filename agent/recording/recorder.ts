@@ -52,7 +52,7 @@ export interface RecorderOptions {
 }
 
 /** What is taken for options that are not given. */
-export const recorderDefaults = {
+const recorderDefaults = {
   slowFlushMs: 500,
   syncIntervalMs: 100,
   maxSegmentBytes: 256 * 1024 * 1024,
@@ -122,7 +122,10 @@ export class Recorder {
       onPause: (pausedBy, message) => this.#paused(pausedBy, message),
       onRoom: () => this.#roomMade(),
     });
-    this.repairs = repairRecordings(recordings, recordingId);
+    this.repairs = repairRecordings(recordings, recordingId, () => {
+      if (this.#closed)
+        throw new Error('the repair was stopped by the end of this recording; the next start goes on with it');
+    });
   }
 
   /**
@@ -183,13 +186,13 @@ export class Recorder {
    */
   async cutClip(startNs: bigint, endNs: bigint, metadata: Readonly<Record<string, string>> = {}): Promise<Clip> {
     const options: ClipOptions = { ...this.#options, metadata };
-    if (this.#ring.covers(startNs)) {
-      const messages = this.#ring.span(startNs, endNs);
-      const clipMessages = messages.map((message) => ({ ...message, logTimeNs: loggedNs(message.stamp.capturedAtNs) }));
-      return writeClip(clipMessages, startNs, endNs, options);
-    }
+    const recent = this.#ring
+      .span(startNs, endNs)
+      .map((message) => ({ ...message, logTimeNs: loggedNs(message.stamp.capturedAtNs) }));
+    if (this.#ring.covers(startNs)) return writeClip(recent, startNs, endNs, options);
+    await this.repairs;
     await this.flush().catch(() => {});
-    return cutClipFromSegments(this.#recordings, startNs, endNs, options);
+    return cutClipFromSegments(this.#recordings, startNs, endNs, options, recent);
   }
 
   /** How it is, and what was lost. */
@@ -211,7 +214,10 @@ export class Recorder {
     };
   }
 
-  /** Writes what is left and ends the segment. Never rejects: what the disk refuses is repaired at the next start. */
+  /**
+   * Writes what is left, ends the segment, and stops a repair that still runs. Never rejects: what the disk refuses, and what is not
+   * repaired yet, is for the next start.
+   */
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;

@@ -69,7 +69,7 @@ class InPlaceSink implements RebuildSink {
 }
 
 /** Writes a rebuilt file from front to back. */
-export class WritingSink implements RebuildSink {
+class WritingSink implements RebuildSink {
   readonly #handle: DurableHandle;
   constructor(handle: DurableHandle) {
     this.#handle = handle;

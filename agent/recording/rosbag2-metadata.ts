@@ -48,7 +48,7 @@ export function segmentFacts(
 }
 
 /** The text of `metadata.yaml` for segments in their order; `custom` becomes its `custom_data`. */
-export function metadataYaml(segments: readonly SegmentFacts[], custom: Readonly<Record<string, string>>): string {
+function metadataYaml(segments: readonly SegmentFacts[], custom: Readonly<Record<string, string>>): string {
   const filled = segments.filter((segment) => segment.messages > 0n);
   let startNs = filled[0]?.startNs ?? 0n;
   let endNs = startNs;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { cutClipFromSegments } from '../../../agent/recording/clip.ts';
@@ -90,6 +90,23 @@ describe('a clip', () => {
     const recorder = await recordSeconds(folder, 6, { maxAgeMs: 1000, maxBytes: 64_000_000 });
     const clip = await recorder.cutClip(startNs, startNs + 1_000_000_000n);
     expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10));
+    await recorder.close();
+  });
+
+  test('of an event that an earlier run owes comes from that run, torn as it is, while the next one records', async () => {
+    const folder = await scratchFolder();
+    const earlier = await recordSeconds(folder, 3);
+    await earlier.flush();
+    const torn = join(folder, 'recordings/drive/drive_0.mcap.active');
+    const bytes = await readFile(torn);
+    await earlier.close();
+    await mkdir(join(folder, 'after/recordings/drive'), { recursive: true });
+    await writeFile(join(folder, 'after/recordings/drive/drive_0.mcap.active'), bytes);
+    const options = { vehicle: 'car-7', clipFolder: join(folder, 'clips'), recordingId: 'next', minFreeBytes: 0 };
+    const recorder = await Recorder.open(join(folder, 'after/recordings'), options, clock);
+    for (const index of range(10, 30)) recorder.write(sound(index));
+    const clip = await recorder.cutClip(startNs + 2_500_000_000n, startNs + 3_500_000_000n);
+    expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10, 25));
     await recorder.close();
   });
 

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { repairRecordings } from '../../../agent/recording/repair-recordings.ts';
 import { range, readFileIndexed, readStream, sequencesOf } from './recording-fixtures.ts';
@@ -30,7 +31,7 @@ interface Run {
 }
 
 async function recordAndKill(folder: string, aliveMs: number): Promise<Run> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, 'crash-child.ts'), folder], {
+  const child = spawn(process.execPath, [fileURLToPath(new URL('./crash-child.ts', import.meta.url)), folder], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   let output = '';
