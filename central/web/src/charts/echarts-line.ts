@@ -36,7 +36,7 @@ export function useLineChart(element: RefObject<HTMLDivElement | null>, option: 
         visible = entries.at(-1)?.isIntersecting ?? false;
         redraw.current();
       },
-      { rootMargin: '200px' },
+      { rootMargin: '600px' },
     );
     sights.observe(host);
     return () => {

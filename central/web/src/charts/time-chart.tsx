@@ -177,7 +177,7 @@ function Legend({ lines, texts, colours, single }: LegendProps) {
 function chartOption(props: TimeChartProps, theme: ThemeName): LineOption {
   const { lines, fromMs, toMs, digits, steps = false } = props;
   const palette = paletteOf(theme);
-  const bounds = leastRange(lines, digits);
+  const bounds = steps ? {} : leastRange(lines, digits);
   const text = { color: palette.text, fontSize: 11, fontFamily: 'inherit' };
   const series: NonNullable<LineOption['series']> = [];
   lines.forEach(({ name, series: { t, mean, min, max } }, index) => {

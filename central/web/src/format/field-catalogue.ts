@@ -100,6 +100,14 @@ export function fieldMeaning(field: string): FieldMeaning {
   return { label, short: label, unit: '', scale: 1, digits: 2, group: label };
 }
 
+const places = new Map(Object.keys(meanings).map((field, place) => [field, place]));
+
+/** The order in which fields are shown: as in the catalogue, then by name, channels by number. */
+export function compareFields(one: string, other: string): number {
+  const last = places.size;
+  return (places.get(one) ?? last) - (places.get(other) ?? last) || one.localeCompare(other, 'en', { numeric: true });
+}
+
 /** `bme680/environment` → `BME680 environment`. */
 export function streamTitle(stream: string): string {
   const [device = '', ...rest] = stream.replace(/^\//, '').split('/');

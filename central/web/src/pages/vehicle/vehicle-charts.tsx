@@ -9,7 +9,7 @@ import { TimeChart } from '../../charts/time-chart.tsx';
 import { useHistory } from '../../charts/use-history.ts';
 import { Empty, Failed, Loading, QueryView } from '../../components/states.tsx';
 import { useNow } from '../../components/use-now.ts';
-import { fieldMeaning, streamTitle } from '../../format/field-catalogue.ts';
+import { compareFields, fieldMeaning, streamTitle } from '../../format/field-catalogue.ts';
 import { formatUtc } from '../../format/format-time.ts';
 import { formatScore, labelTitle } from '../../format/format-value.ts';
 
@@ -111,7 +111,7 @@ interface StreamChartsProps extends VehicleChartsProps {
 }
 
 function StreamCharts({ vehicle, latest, window, impacts }: StreamChartsProps) {
-  const names = Object.keys(latest.values).join(',');
+  const names = Object.keys(latest.values).toSorted(compareFields).join(',');
   const fields = useMemo(() => names.split(','), [names]);
   const { query, series, newest, fromMs, toMs } = useHistory(vehicle, latest.stream, fields, window, points);
   const impactsMs = useMemo(() => impacts.map((impact) => Date.parse(impact.captured_at)), [impacts]);
