@@ -1,11 +1,15 @@
 /** Finds the name that was probably meant. */
 
-/** The known name with the smallest edit distance (Levenshtein) to `name`, or null when none is close (a third of it). */
+/**
+ * The known name with the smallest edit distance (Levenshtein) to `name`, where one that begins with all of the other counts as one
+ * edit away; null when none is close (a third of it).
+ */
 export function closestName(name: string, known: readonly string[]): string | null {
   let best: string | null = null;
   let bestDistance = Math.max(1, Math.floor(name.length / 3)) + 1;
   for (const candidate of known) {
-    const distance = editDistance(name, candidate);
+    const isBeginning = name.length > 2 && (candidate.startsWith(name) || name.startsWith(candidate));
+    const distance = isBeginning ? 1 : editDistance(name, candidate);
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
