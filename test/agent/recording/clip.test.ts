@@ -78,7 +78,7 @@ describe('a clip', () => {
     await rename(path, `${path}.active`);
     const unfinished = await cutClipFromSegments(recordings, ...span, options);
     const expected = await readFileIndexed(fromMemory.path);
-    expect(expected).toHaveLength(18);
+    expect(expected).toHaveLength(17);
     for (const clip of [whileWriting, finished, unfinished]) {
       expect(await readFileIndexed(clip.path)).toEqual(expected);
     }
