@@ -4,7 +4,7 @@
  */
 
 import type { Outbox, OutgoingRows } from './outbox.ts';
-import type { SequenceRange } from './outbox-store.ts';
+import { lengthOf, rangesOf, type SequenceRange, without } from './sequence-ranges.ts';
 import { encodeRecords } from './wire/records.ts';
 import { encodeTelemetry } from './wire/telemetry.ts';
 import { recordTopicKind, topicOf, type UpTopic } from './wire/topics.ts';
@@ -193,7 +193,7 @@ export class BatchSender {
     if (!publish(topic, payload)) return 'refused';
     progress.sentTo = last.sequence;
     progress.waitingSinceMs = null;
-    progress.flights.push({ ranges: rangesOfRows(batch), sentMs: nowMs });
+    progress.flights.push({ ranges: rangesOf(batch.rows.map(({ sequence }) => sequence)), sentMs: nowMs });
     this.counters.sentBatches += 1;
     this.counters.sentRows += batch.rows.length;
     return 'sent';
@@ -242,28 +242,4 @@ function encodeBatch(vehicle: string, epoch: string, batch: OutgoingRows): { top
     return { sequence, stamp, values };
   });
   return { topic, payload: encodeTelemetry(header, rows) };
-}
-
-function rangesOfRows(batch: OutgoingRows): SequenceRange[] {
-  const ranges: { first: number; last: number }[] = [];
-  for (const { sequence } of batch.rows) {
-    const range = ranges.at(-1);
-    if (range !== undefined && range.last + 1 === sequence) range.last = sequence;
-    else ranges.push({ first: sequence, last: sequence });
-  }
-  return ranges;
-}
-
-function lengthOf(ranges: readonly SequenceRange[]): number {
-  return ranges.reduce((rows, range) => rows + range.last - range.first + 1, 0);
-}
-
-/** `ranges` without what `taken` covers. */
-export function without(ranges: readonly SequenceRange[], taken: SequenceRange): SequenceRange[] {
-  return ranges.flatMap((range) => {
-    if (taken.last < range.first || taken.first > range.last || taken.last < taken.first) return [range];
-    const left = { first: range.first, last: taken.first - 1 };
-    const right = { first: taken.last + 1, last: range.last };
-    return [left, right].filter((part) => part.first <= part.last);
-  });
 }

@@ -6,9 +6,11 @@
 import { randomUUID } from 'node:crypto';
 import Database from 'better-sqlite3';
 import type { Stamp } from '../drivers/sample.ts';
+import { ContextTable } from './context-table.ts';
+import { type BlobRow, insertRows, prepareStatements, type RawRow, type Statements, schema } from './outbox-tables.ts';
+import { rangesOf, type SequenceRange } from './sequence-ranges.ts';
 import { SyncError } from './wire/error.ts';
 import { encodeRecordBody } from './wire/records.ts';
-import { errorClassNs } from './wire/telemetry.ts';
 
 /** Classes of what may be given up when room is short, the first to go first: 0 recordings, 1 telemetry, 2 events. */
 export const priorities = ['recordings', 'telemetry', 'events'] as const;
@@ -55,70 +57,25 @@ export interface StoredBlob {
   readonly ackedBytes: number;
 }
 
-/** Sequences of one stream, inclusive. */
-export interface SequenceRange {
-  readonly first: number;
-  readonly last: number;
-}
-
-interface Context {
-  readonly id: number;
-  readonly bootId: string;
-  readonly synchronised: boolean;
-  readonly estimatedErrorNs: bigint | null;
-  readonly fields: readonly string[];
-}
-
 const schemaVersion = 1;
 /** Keys are stream id × 2^40 + sequence, so that a stream is one run of the table and JS numbers hold every key. */
 const sequencesPerStream = 2 ** 40;
 const maxStreams = 4096;
 const maxQuarantinedRows = 1000;
 const evictChunkRows = 256;
-const insertRows = 20;
 const stampBytes = 16;
 const pageBytes = 4096;
 /** The rows of the largest database that is checked page by page at opening; larger ones are trusted until read. */
 const checkedBytes = 16 * 1024 * 1024;
 
-const schema = `
-  CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
-  CREATE TABLE stream (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, priority INTEGER NOT NULL,
-    next_sequence INTEGER NOT NULL, row_count INTEGER NOT NULL, body_bytes INTEGER NOT NULL, dropped INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE context (
-    id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL, synchronised INTEGER NOT NULL, error_ns TEXT NOT NULL, fields TEXT NOT NULL,
-    UNIQUE (boot_id, synchronised, error_ns, fields)
-  ) STRICT;
-  CREATE TABLE record (
-    key INTEGER PRIMARY KEY, context INTEGER NOT NULL, commit_number INTEGER NOT NULL, body BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE quarantine (
-    id INTEGER PRIMARY KEY, stream TEXT NOT NULL, sequence INTEGER NOT NULL, reason TEXT NOT NULL, body BLOB NOT NULL
-  ) STRICT;
-  CREATE TABLE blob (
-    sha256 TEXT PRIMARY KEY, path TEXT NOT NULL, bytes INTEGER NOT NULL, media_type TEXT NOT NULL,
-    priority INTEGER NOT NULL, acked_bytes INTEGER NOT NULL, ordinal INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-`;
-
-interface RawRow {
-  key: number;
-  context: number;
-  body: Buffer;
-}
-
 export class OutboxStore {
   readonly epoch: string;
   readonly #db: Database.Database;
-  readonly #statements: ReturnType<typeof prepare>;
-  readonly #contexts = new Map<number, Context>();
-  readonly #contextIds = new Map<string, number>();
+  readonly #statements: Statements;
+  readonly #contexts: ContextTable;
   #streams = new Map<string, StreamState>();
   #commitNumber = 0;
   #durable = true;
-  #lastContext: { stamp: Stamp; fields: readonly string[]; id: number } | null = null;
   /** The newest drop record while nobody has read it: it may still grow. */
   #openDrop: { sequence: number; stream: string; first: number; last: number; reason: string } | null = null;
 
@@ -131,9 +88,10 @@ export class OutboxStore {
     try {
       this.#configure(maxPages);
       this.epoch = this.#createOrCheck();
-      this.#statements = prepare(this.#db);
+      this.#statements = prepareStatements(this.#db);
+      this.#contexts = new ContextTable(this.#statements);
       this.#load();
-      if (this.streams().every((stream) => stream.rows === 0)) this.#forgetContexts();
+      if (this.streams().every((stream) => stream.rows === 0)) this.#contexts.forget();
     } catch (error) {
       this.#db.close();
       throw error;
@@ -181,35 +139,12 @@ export class OutboxStore {
 
   #load(): void {
     this.#openDrop = null;
-    this.#lastContext = null;
     this.#commitNumber = Number(this.#statements.readCommitNumber.pluck().get());
     const streams = this.#statements.readStreams.all();
     this.#streams = new Map(
       streams.map((row) => [row.name, { ...row, priority: priorities[row.priority] ?? 'telemetry' }]),
     );
-    this.#contexts.clear();
-    this.#contextIds.clear();
-    for (const row of this.#statements.readContexts.all()) {
-      this.#remember({
-        id: row.id,
-        bootId: row.boot_id,
-        synchronised: row.synchronised === 1,
-        estimatedErrorNs: row.error_ns === '-1' ? null : BigInt(row.error_ns),
-        fields: row.fields === '' ? [] : row.fields.split(' '),
-      });
-    }
-  }
-
-  /** Without rows nothing refers to a context; the boots of years need not pile up. */
-  #forgetContexts(): void {
-    try {
-      this.#statements.forgetContexts.run();
-      this.#contexts.clear();
-      this.#contextIds.clear();
-      this.#lastContext = null;
-    } catch {
-      // A full disk refuses this; they stay until the next opening.
-    }
+    this.#contexts.load();
   }
 
   /**
@@ -275,7 +210,7 @@ export class OutboxStore {
     stream.nextSequence += 1;
     stream.rows += 1;
     stream.bytes += body.byteLength;
-    return [key, this.#contextId(row.stamp, row.fields), this.#commitNumber + 1, body];
+    return [key, this.#contexts.idOf(row.stamp, row.fields), this.#commitNumber + 1, body];
   }
 
   /** Uses up `count` sequences for records that were given up before they could be stored, and declares it. */
@@ -408,7 +343,7 @@ export class OutboxStore {
   }
 
   #toStored(sequence: number, raw: RawRow): StoredRow {
-    const context = this.#contexts.get(raw.context);
+    const context = this.#contexts.find(raw.context);
     if (context === undefined) {
       throw new Database.SqliteError(`record ${raw.key}: no context ${raw.context}`, 'SQLITE_CORRUPT');
     }
@@ -481,94 +416,10 @@ export class OutboxStore {
   close(): void {
     this.#db.close();
   }
-
-  #contextId(stamp: Stamp, fields: readonly string[]): number {
-    const last = this.#lastContext;
-    if (
-      last !== null &&
-      last.stamp.bootId === stamp.bootId &&
-      last.stamp.synchronised === stamp.synchronised &&
-      last.stamp.estimatedErrorNs === stamp.estimatedErrorNs &&
-      sameNames(last.fields, fields)
-    ) {
-      return last.id;
-    }
-    const id = this.#findContextId(stamp, fields);
-    this.#lastContext = { stamp, fields, id };
-    return id;
-  }
-
-  #findContextId(stamp: Stamp, fields: readonly string[]): number {
-    const error = String(errorClassNs(stamp.estimatedErrorNs));
-    const names = fields.join(' ');
-    const key = contextKey(stamp.bootId, stamp.synchronised, error, names);
-    const known = this.#contextIds.get(key);
-    if (known !== undefined) return known;
-    const { lastInsertRowid } = this.#statements.insertContext.run(
-      stamp.bootId,
-      stamp.synchronised ? 1 : 0,
-      error,
-      names,
-    );
-    const id = Number(lastInsertRowid);
-    const estimatedErrorNs = error === '-1' ? null : BigInt(error);
-    this.#remember({ id, bootId: stamp.bootId, synchronised: stamp.synchronised, estimatedErrorNs, fields });
-    return id;
-  }
-
-  #remember(context: Context): void {
-    const error = context.estimatedErrorNs === null ? '-1' : String(context.estimatedErrorNs);
-    this.#contexts.set(context.id, context);
-    this.#contextIds.set(contextKey(context.bootId, context.synchronised, error, context.fields.join(' ')), context.id);
-  }
-}
-
-/** Whether an error says that the disk, or the file's own limit, has no room. */
-export function isFull(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === 'SQLITE_FULL' || code === 'ENOSPC' || code === 'EDQUOT';
-}
-
-/** Whether an error says that the file is beyond use. */
-export function isCorrupt(error: unknown): boolean {
-  const code = codeOf(error);
-  return code === 'SQLITE_NOTADB' || (code?.startsWith('SQLITE_CORRUPT') ?? false);
-}
-
-/** Ascending numbers as inclusive ranges. */
-export function rangesOf(sequences: readonly number[]): SequenceRange[] {
-  const ranges: { first: number; last: number }[] = [];
-  for (const sequence of sequences) {
-    const range = ranges.at(-1);
-    if (range !== undefined && range.last + 1 === sequence) range.last = sequence;
-    else ranges.push({ first: sequence, last: sequence });
-  }
-  return ranges;
-}
-
-function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 function keyOf(stream: StreamState, sequence: number): number {
   return stream.id * sequencesPerStream + sequence;
-}
-
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, index) => name === b[index]);
-}
-
-function contextKey(bootId: string, synchronised: boolean, error: string, fields: string): string {
-  return `${bootId} ${synchronised} ${error} ${fields}`;
-}
-
-interface BlobRow {
-  sha256: string;
-  path: string;
-  bytes: number;
-  media_type: string;
-  priority: number;
-  acked_bytes: number;
 }
 
 function toBlob(row: BlobRow): StoredBlob {
@@ -579,75 +430,5 @@ function toBlob(row: BlobRow): StoredBlob {
     mediaType: row.media_type,
     priority: priorities[row.priority] ?? 'recordings',
     ackedBytes: row.acked_bytes,
-  };
-}
-
-function prepare(db: Database.Database) {
-  const blobColumns = 'sha256, path, bytes, media_type, priority, acked_bytes';
-  return {
-    measureFile: db.prepare<[], { pages: number; free: number; page_size: number }>(
-      `SELECT page_count AS pages, freelist_count AS free, page_size
-       FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
-    ),
-    begin: db.prepare('BEGIN IMMEDIATE'),
-    commit: db.prepare('COMMIT'),
-    readCommitNumber: db.prepare("SELECT value FROM meta WHERE key = 'commit_number'"),
-    writeCommitNumber: db.prepare("UPDATE meta SET value = ? WHERE key = 'commit_number'"),
-    readStreams: db.prepare<
-      [],
-      {
-        id: number;
-        name: string;
-        kind: StreamKind;
-        priority: number;
-        nextSequence: number;
-        rows: number;
-        bytes: number;
-        dropped: number;
-      }
-    >(`SELECT id, name, kind, priority, next_sequence AS nextSequence, row_count AS rows, body_bytes AS bytes, dropped
-       FROM stream ORDER BY id`),
-    insertStream: db.prepare('INSERT INTO stream VALUES (?, ?, ?, ?, 1, 0, 0, 0)'),
-    saveStream: db.prepare(
-      'UPDATE stream SET next_sequence = ?, row_count = ?, body_bytes = ?, dropped = ? WHERE id = ?',
-    ),
-    readContexts: db.prepare<
-      [],
-      { id: number; boot_id: string; synchronised: number; error_ns: string; fields: string }
-    >('SELECT * FROM context'),
-    insertContext: db.prepare('INSERT INTO context (boot_id, synchronised, error_ns, fields) VALUES (?, ?, ?, ?)'),
-    forgetContexts: db.prepare('DELETE FROM context'),
-    insertMany: db.prepare(`INSERT INTO record VALUES ${Array(insertRows).fill('(?, ?, ?, ?)').join(', ')}`),
-    insertRow: db.prepare('INSERT INTO record VALUES (?, ?, ?, ?)'),
-    readRows: db.prepare<[number, number, number], RawRow>(
-      'SELECT key, context, body FROM record WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?',
-    ),
-    readKeys: db.prepare('SELECT key FROM record WHERE key BETWEEN ? AND ? ORDER BY key LIMIT ?'),
-    readHead: db.prepare<[number, number], { commit_number: number }>(
-      'SELECT commit_number FROM record WHERE key BETWEEN ? AND ? ORDER BY key LIMIT 1',
-    ),
-    readBody: db.prepare('SELECT body FROM record WHERE key = ?'),
-    rewriteBody: db.prepare('UPDATE record SET body = ? WHERE key = ?'),
-    measure: db.prepare<[number, number], { rows: number; bytes: number }>(
-      'SELECT count(*) AS rows, ifnull(sum(length(body)), 0) AS bytes FROM record WHERE key BETWEEN ? AND ?',
-    ),
-    removeRange: db.prepare('DELETE FROM record WHERE key BETWEEN ? AND ?'),
-    quarantine: db.prepare('INSERT INTO quarantine (stream, sequence, reason, body) VALUES (?, ?, ?, ?)'),
-    trimQuarantine: db.prepare('DELETE FROM quarantine WHERE id <= (SELECT max(id) FROM quarantine) - ?'),
-    countQuarantine: db.prepare('SELECT count(*) FROM quarantine'),
-    putBlob: db.prepare(`INSERT INTO blob VALUES (?, ?, ?, ?, ?, 0, ?)
-      ON CONFLICT (sha256) DO UPDATE SET path = excluded.path, bytes = excluded.bytes`),
-    setBlobProgress: db.prepare('UPDATE blob SET acked_bytes = ? WHERE sha256 = ?'),
-    removeBlob: db.prepare('DELETE FROM blob WHERE sha256 = ?'),
-    findBlob: db.prepare<[string], BlobRow>(`SELECT ${blobColumns} FROM blob WHERE sha256 = ?`),
-    nextBlobs: db.prepare<[number], BlobRow>(
-      `SELECT ${blobColumns} FROM blob ORDER BY priority DESC, ordinal, sha256 LIMIT ?`,
-    ),
-    lowestBlobs: db.prepare<[number], BlobRow>(
-      `SELECT ${blobColumns} FROM blob ORDER BY priority, ordinal, sha256 LIMIT ?`,
-    ),
-    blobTotals: db.prepare<[], { count: number; bytes: number; acked: number }>(
-      'SELECT count(*) AS count, ifnull(sum(bytes), 0) AS bytes, ifnull(sum(acked_bytes), 0) AS acked FROM blob',
-    ),
   };
 }

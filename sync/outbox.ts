@@ -3,21 +3,21 @@
  * central has them, and when room is short the least important and oldest go first, each loss itself a record.
  */
 
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { mkdirSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { Clock, Stamp } from '../drivers/sample.ts';
+import { Reserve, setAside } from './outbox-files.ts';
 import {
-  isCorrupt,
-  isFull,
   type NewRow,
   OutboxStore,
   type Priority,
-  type SequenceRange,
   type StoredBlob,
   type StoredRow,
   type StreamKind,
 } from './outbox-store.ts';
 import { PendingRows } from './pending-rows.ts';
+import type { SequenceRange } from './sequence-ranges.ts';
+import { isCorrupt, isFull, reasonOf } from './storage-fault.ts';
 import { SyncError } from './wire/error.ts';
 import { encodeRecordBody, type RecordBody } from './wire/records.ts';
 import { isFieldName, maxColumns, type TelemetryRow } from './wire/telemetry.ts';
@@ -112,16 +112,11 @@ type WorkKind = 'soon' | 'durable' | 'lazy';
 
 const mebibyte = 1024 * 1024;
 const pageBytes = 4096;
-/** A file that is deleted when the disk is full, so that the log can be moved into the file
- * and the record of what is given up finds room; larger than the log. */
-const reserveBytes = 3 * mebibyte;
-const reserveRetryMs = 10_000;
 const warnEveryMs = 60_000;
 const retryMs = 1000;
 /** Bodies that one transaction takes: bounds how long it blocks and how much room its log needs. */
 const commitBytes = 256 * 1024;
 const groupBytes = 64 * 1024;
-const maxSetAsideFiles = 3;
 const maxPendingWork = 10_000;
 
 export class Outbox {
@@ -130,6 +125,7 @@ export class Outbox {
   readonly #path: string;
   readonly #options: Required<OutboxOptions>;
   readonly #pending: PendingRows;
+  readonly #reserve: Reserve;
   readonly #listeners = new Set<() => void>();
   #store: OutboxStore;
   #work: { run: StoreWork; kind: WorkKind; done: () => void }[] = [];
@@ -139,13 +135,13 @@ export class Outbox {
   #fault: OutboxNotice | null = null;
   #commits = 0;
   #blobsAdded = 0;
-  #reserveDueMs = Number.POSITIVE_INFINITY;
   readonly #warnedAtMs = new Map<string, number>();
   #closed = false;
 
   private constructor(path: string, options: Required<OutboxOptions>) {
     this.#path = path;
     this.#options = options;
+    this.#reserve = new Reserve(path);
     this.#pending = new PendingRows(options.maxPendingRows, options.maxPendingBytes);
     this.#store = this.#openStore();
   }
@@ -399,7 +395,7 @@ export class Outbox {
       }
     }
     this.#commits += 1;
-    if (performance.now() > this.#reserveDueMs) this.#makeReserve();
+    this.#reserve.keep();
     return true;
   }
 
@@ -469,8 +465,7 @@ export class Outbox {
       return true;
     }
     if (!isFull(error)) return false;
-    rmSync(this.#reservePath, { force: true });
-    this.#reserveDueMs = performance.now() + reserveRetryMs;
+    this.#reserve.release();
     this.#store.checkpoint();
     const blob = this.#store.headBlob('lowest');
     const file = blob?.priority === 'recordings' ? blob : null;
@@ -531,29 +526,11 @@ export class Outbox {
     if (isNew) this.#options.onNotice(notice);
   }
 
-  get #reservePath(): string {
-    return `${this.#path}.reserve`;
-  }
-
-  /** Puts the reserve in place where the disk has room for four of them; otherwise looks again ten seconds later. */
-  #makeReserve(): void {
-    this.#reserveDueMs = Number.POSITIVE_INFINITY;
-    if (existsSync(this.#reservePath)) return;
-    try {
-      const { bavail, bsize } = statfsSync(dirname(this.#path));
-      if (bavail * bsize < 4 * reserveBytes) throw new Error('no room for a reserve');
-      writeFileSync(this.#reservePath, Buffer.alloc(reserveBytes, 0x5a));
-    } catch {
-      rmSync(this.#reservePath, { force: true });
-      this.#reserveDueMs = performance.now() + reserveRetryMs;
-    }
-  }
-
   #openStore(): OutboxStore {
     const maxPages = Math.ceil((this.#options.maxBytes * 1.25) / pageBytes) + 64;
     try {
       mkdirSync(dirname(this.#path), { recursive: true });
-      this.#makeReserve();
+      this.#reserve.keep();
       return new OutboxStore(this.#path, maxPages);
     } catch (error) {
       if (!isCorrupt(error)) throw unusable(this.#path, error);
@@ -563,30 +540,14 @@ export class Outbox {
   }
 
   #beginAnew(cause: unknown): void {
-    const time = new Date().toISOString().replaceAll(/[-:]|\..*$/g, '');
-    let target = `${this.#path}.corrupt-${time}`;
-    for (let count = 2; existsSync(target) && count < 100; count += 1)
-      target = `${this.#path}.corrupt-${time}-${count}`;
-    for (const suffix of ['', '-wal', '-shm']) {
-      if (existsSync(this.#path + suffix)) renameSync(this.#path + suffix, target + suffix);
-    }
+    const target = setAside(this.#path);
     this.setAside = target;
-    forgetOldest(this.#path);
     this.#options.onNotice({
       level: 'error',
       code: 'corrupt',
       message: `outbox ${this.#path}: not readable (${reasonOf(cause)}), set aside as ${target}; a new epoch begins`,
       cure: 'Check the disk; what the old file held can be looked for with `sqlite3 … .recover`.',
     });
-  }
-}
-
-/** Keeps the newest three files that were set aside. */
-function forgetOldest(path: string): void {
-  const mark = `${basename(path)}.corrupt-`;
-  const names = readdirSync(dirname(path)).filter((name) => name.startsWith(mark) && !/-(wal|shm)$/.test(name));
-  for (const name of names.sort().slice(0, -maxSetAsideFiles)) {
-    for (const suffix of ['', '-wal', '-shm']) rmSync(join(dirname(path), name + suffix), { force: true });
   }
 }
 
@@ -614,9 +575,4 @@ function refusal(error: unknown): Promise<never> {
 
 function closedError(): SyncError {
   return new SyncError('outbox-closed', 'the outbox is closed');
-}
-
-function reasonOf(error: unknown): string {
-  const code = error instanceof Error && 'code' in error ? `${String(error.code)}: ` : '';
-  return `${code}${error instanceof Error ? error.message : String(error)}`;
 }
