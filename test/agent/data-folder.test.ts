@@ -1,0 +1,71 @@
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { lockDataFolder } from '../../agent/data-lock.ts';
+import { retain } from '../../agent/retention.ts';
+import type { Diagnostic } from '../../drivers/sample.ts';
+
+let folder: string;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fender-data-'));
+});
+
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+describe('the data folder', () => {
+  it('is one agent’s at a time, and free again when that agent is done or gone', async () => {
+    const release = await lockDataFolder(folder);
+    await expect(lockDataFolder(folder)).rejects.toMatchObject({ code: 'locked' });
+    await release();
+    expect(await readdir(folder)).toEqual([]);
+    // A process of this id that started at another time is another process.
+    await writeFile(join(folder, 'agent.lock'), `${process.pid} 1\n`);
+    const again = await lockDataFolder(folder);
+    await again();
+  });
+
+  it('that cannot be made is told by name', async () => {
+    await writeFile(join(folder, 'file'), '');
+    await expect(lockDataFolder(join(folder, 'file/below'))).rejects.toThrow(
+      /data_dir .*file\/below: expected a folder/,
+    );
+  });
+});
+
+describe('retention', () => {
+  async function record(id: string, names: readonly string[]): Promise<void> {
+    await mkdir(join(folder, id), { recursive: true });
+    for (const name of names) await writeFile(join(folder, id, name), Buffer.alloc(100));
+  }
+
+  it('removes the oldest recordings first, then the oldest finished segments of the running one, and says so', async () => {
+    await record('2026-01-01', ['a_0.mcap', 'a_1.mcap']);
+    await record('2026-01-02', ['b_0.mcap']);
+    await record('2026-01-03', ['c_9.mcap', 'c_10.mcap', 'c_11.mcap.active']);
+    const reports: Diagnostic[] = [];
+    const parts = {
+      recordingsFolder: folder,
+      recordingId: '2026-01-03',
+      diskShare: 0.5,
+      report: (each: Diagnostic) => reports.push(each),
+    };
+    expect(await retain({ ...parts, diskBytes: async () => 1_200 })).toEqual([]);
+    const removed = await retain({ ...parts, diskBytes: async () => 400 });
+    expect(removed.map(({ path }) => path.slice(folder.length + 1))).toEqual([
+      '2026-01-01',
+      '2026-01-02',
+      '2026-01-03/c_9.mcap',
+    ]);
+    expect(await readdir(join(folder, '2026-01-03'))).toEqual(['c_10.mcap', 'c_11.mcap.active']);
+    expect(reports).toHaveLength(1);
+    expect(reports[0]).toMatchObject({
+      source: 'retention',
+      code: 'recordings-removed',
+      values: { removed: 3, bytes: 400 },
+    });
+  });
+});

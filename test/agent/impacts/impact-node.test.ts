@@ -1,0 +1,130 @@
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SystemClock } from '../../../agent/clock.ts';
+import type { Impact } from '../../../agent/detector/supervisor.ts';
+import { Graph } from '../../../agent/graph.ts';
+import { ImpactJournal } from '../../../agent/impacts/impact-journal.ts';
+import { type CutClip, ImpactNode } from '../../../agent/impacts/impact-node.ts';
+import type { ImpactSample } from '../../../agent/recording/messages.ts';
+import type { Diagnostic } from '../../../drivers/sample.ts';
+
+const ROLLS = { preRollNs: 2_000_000_000n, postRollNs: 100_000_000n };
+const clock = new SystemClock({ checkPeriodMs: 1000, qualityPeriodMs: 1000, stepThresholdMs: 50 });
+
+let folder: string;
+let stop: AbortController;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fender-impacts-'));
+  stop = new AbortController();
+});
+
+afterEach(async () => {
+  stop.abort();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function impactNow(): Impact {
+  const stamp = clock.now();
+  const scores = { background: 0.1, glass_break: 0.9 };
+  const model = { name: 'impact', version: '1.0.0' };
+  return { stamp, endNs: stamp.capturedAtNs + 50_000_000n, label: 'glass_break', score: 0.9, scores, model };
+}
+
+/** A node with a store that remembers what it was given, in order. */
+function makeNode(cutClip?: CutClip) {
+  const stored: string[] = [];
+  const diagnostics: Diagnostic[] = [];
+  const spans: [bigint, bigint][] = [];
+  const graph = new Graph();
+  graph.subscribeAll('test', ({ topic }) => stored.push(`message ${topic}`));
+  const node = new ImpactNode(
+    {
+      graph,
+      clock,
+      journal: new ImpactJournal(folder),
+      store: {
+        appendEvent: async (eventId: string, _impact: ImpactSample) => stored.push(`event ${eventId}`),
+        appendClip: async (_stamp, eventId, clip) => stored.push(`clip ${eventId} ${clip.sha256}`),
+      },
+      cutClip:
+        cutClip ??
+        (async (_eventId, startNs, endNs) => {
+          spans.push([startNs, endNs]);
+          return { path: 'x.mcap', sha256: 'abc', bytes: 3 };
+        }),
+      report: (diagnostic) => diagnostics.push(diagnostic),
+    },
+    ROLLS,
+  );
+  return { node, stored, diagnostics, spans };
+}
+
+describe('an impact', () => {
+  it('is committed as an event at once, and gets its clip when its post-roll is over', async () => {
+    const { node, stored, spans } = makeNode();
+    const running = node.run(stop.signal);
+    const impact = impactNow();
+    node.take(impact);
+    await node.settled();
+    expect(stored[0]).toBe('message /fender/impacts');
+    expect(stored[1]).toMatch(/^event [0-9a-f-]{36}$/);
+    expect(stored).toHaveLength(2);
+    await vi.waitFor(() => expect(stored).toHaveLength(3), { timeout: 10_000 });
+    expect(stored[2]).toBe(`${stored[1]?.replace('event', 'clip')} abc`);
+    expect(spans).toEqual([[impact.stamp.capturedAtNs - ROLLS.preRollNs, impact.endNs + ROLLS.postRollNs]]);
+    await vi.waitFor(async () => expect(await readdir(folder)).toEqual([]), { timeout: 10_000 });
+    stop.abort();
+    await running;
+    expect(node.statistics()).toEqual({ events: 1, clips: 1, owedClips: 0, lostClips: 0 });
+  });
+
+  it('whose clip was not made before the agent ended gets it at the next start, its event once', async () => {
+    const before = makeNode();
+    before.node.take(impactNow());
+    await before.node.settled();
+    const after = makeNode();
+    void after.node.run(stop.signal);
+    await vi.waitFor(() => expect(after.stored).toHaveLength(1), { timeout: 10_000 });
+    expect(after.stored[0]).toBe(`${before.stored[1]?.replace('event', 'clip')} abc`);
+  });
+
+  it('that was journalled but not committed is committed at the next start', async () => {
+    const journal = new ImpactJournal(folder);
+    const { stamp, endNs, label, score, scores, model } = impactNow();
+    const eventId = '0b8f5a3e-7c1d-4f6e-9a2b-3c4d5e6f7a8b';
+    await journal.put({
+      event_id: eventId,
+      committed: false,
+      captured_at_ns: stamp.capturedAtNs,
+      monotonic_ns: stamp.monotonicNs,
+      boot_id: 'another boot',
+      synchronised: false,
+      estimated_error_ns: null,
+      end_ns: endNs,
+      label,
+      score,
+      scores,
+      model,
+    });
+    await writeFile(join(folder, 'torn.owed.json'), '{"event_id": "0b8f');
+    const { node, stored } = makeNode();
+    void node.run(stop.signal);
+    await vi.waitFor(() => expect(stored).toEqual([`event ${eventId}`, `clip ${eventId} abc`]), { timeout: 10_000 });
+    await vi.waitFor(async () => expect(await readdir(folder)).toEqual([]), { timeout: 10_000 });
+  });
+
+  it('whose clip cannot be cut keeps its event, and the trouble is told', async () => {
+    const { node, stored, diagnostics } = makeNode(async () => {
+      throw new Error('the disk is full');
+    });
+    void node.run(stop.signal);
+    node.take(impactNow());
+    await vi.waitFor(() => expect(diagnostics).not.toEqual([]), { timeout: 10_000 });
+    expect(stored.filter((each) => each.startsWith('event'))).toHaveLength(1);
+    expect(diagnostics[0]).toMatchObject({ source: 'impacts', level: 'error', code: 'clip-failed' });
+    expect(diagnostics[0]?.message).toContain('the disk is full');
+  });
+});

@@ -1,0 +1,77 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { SystemClock } from '../../agent/clock.ts';
+import { encodeRawAudio } from '../../agent/recording/messages.ts';
+import { Recorder } from '../../agent/recording/recorder.ts';
+import { readBagSound } from '../../agent/replay/bag-sound.ts';
+import { readFileSound } from '../../agent/replay/file-sound.ts';
+import type { ReplayedBlock } from '../../agent/replay/replayed-block.ts';
+import { replay } from '../../agent/replay.ts';
+import { wavHeader } from '../../drivers/uma8/wav.ts';
+
+const RATE_HZ = 48_000;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fender-replay-'));
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true });
+});
+
+/** A ramp that tells every sample apart. */
+function ramp(samples: number): Int16Array<ArrayBuffer> {
+  return new Int16Array(samples).map((_, index) => (index * 7) % 30_000);
+}
+
+async function collect(blocks: AsyncIterable<ReplayedBlock>) {
+  const pcm: number[] = [];
+  const times: bigint[] = [];
+  let share = 0;
+  for await (const block of blocks) {
+    pcm.push(...block.pcm);
+    times.push(block.firstSampleNs);
+    share = block.share;
+  }
+  return { pcm, times, share };
+}
+
+describe('replay', () => {
+  it('reads a WAV as it is, in blocks with their times', async () => {
+    const pcm = ramp(2 * 12_000);
+    const path = join(folder, 'ramp.wav');
+    await writeFile(path, Buffer.concat([wavHeader(RATE_HZ, 2, pcm.byteLength), new Uint8Array(pcm.buffer)]));
+    const read = await collect(readFileSound(path, RATE_HZ));
+    expect(read.pcm).toEqual([...pcm]);
+    expect(read.times).toEqual([0n, 100_000_000n, 200_000_000n]);
+    expect(read.share).toBe(1);
+  });
+
+  it('reads the sound of a bag with its recorded times', async () => {
+    const clock = new SystemClock({ checkPeriodMs: 1000, qualityPeriodMs: 1000, stepThresholdMs: 50 });
+    const recorder = await Recorder.open(join(folder, 'bags'), { vehicle: 'v', clipFolder: folder }, clock);
+    const pcm = ramp(8 * 4_800);
+    const stamps = [0n, 100_000_000n].map((ns) => clock.at(clock.monotonicNs() + ns));
+    for (const [sequence, stamp] of stamps.entries()) {
+      const chunk = { stamp, firstFrame: 0n, sampleRateHz: RATE_HZ, channels: 8, frames: 4_800, pcm };
+      const type = 'foxglove_msgs/msg/RawAudio';
+      recorder.write({ topic: '/uma8/audio', type, sequence, stamp, data: encodeRawAudio(chunk) });
+    }
+    await recorder.close();
+    const bag = join(folder, 'bags', recorder.recordingId);
+    const read = await collect(readBagSound(bag, '/uma8/audio'));
+    expect(read.pcm).toEqual([...pcm, ...pcm]);
+    expect(read.times).toEqual(stamps.map(({ capturedAtNs }) => capturedAtNs));
+    await expect(collect(readBagSound(bag, '/other'))).rejects.toThrow(
+      /expected sound on \/other, found the topics \/uma8/,
+    );
+  });
+
+  it('what is not there is told by name', async () => {
+    const impacts = replay({ path: join(folder, 'none.wav'), modelPath: 'models/impact.int8.onnx' });
+    await expect(impacts.next()).rejects.toThrow(/none\.wav: expected a sound file, a bag or a recording's folder/);
+  });
+});
