@@ -36,6 +36,11 @@ export class ChunkQueue {
     return this.#full.length === 0 && this.#sound === null && this.#slow === null;
   }
 
+  /** Whether chunks wait that grow no more. */
+  get backlog(): boolean {
+    return this.#full.length > 0;
+  }
+
   /** Takes a message; null when the bound is reached, else the kind of chunk that it went to. */
   add(channelId: number, message: Message): QueuedChunk['kind'] | null {
     const { data, sequence, stamp } = message;
