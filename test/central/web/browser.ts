@@ -44,6 +44,9 @@ export async function builtDashboard(): Promise<string> {
   return folder;
 }
 
+/** For `expect.poll`: loaded machines need patience, not retries. */
+export const patience = { timeout: 10_000 };
+
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({
     executablePath: chromiumPath,

@@ -1,7 +1,7 @@
 /** What changes on the dashboard by itself: values, impacts, clips, connections; and that the sound plays. */
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { builtDashboard, launchChromium, leaveOut, type OpenPage, openPage } from './browser.ts';
+import { builtDashboard, launchChromium, leaveOut, type OpenPage, openPage, patience } from './browser.ts';
 import { FixtureServer } from './fixture-server.ts';
 
 describe.skipIf(leaveOut)('dashboard, live (needs /usr/bin/chromium)', () => {
@@ -46,7 +46,7 @@ describe.skipIf(leaveOut)('dashboard, live (needs /usr/bin/chromium)', () => {
     await page.goto('/');
     const level = page.getByRole('article', { name: 'van-01' }).locator('.glance', { hasText: 'Sound level' });
     const first = await level.locator('.glance-number').innerText();
-    await expect.poll(() => level.locator('.glance-number').innerText(), { timeout: 10_000 }).not.toBe(first);
+    await expect.poll(() => level.locator('.glance-number').innerText(), patience).not.toBe(first);
   });
 
   it('shows a new impact in the list, as a notice and in the header', async () => {
@@ -65,7 +65,7 @@ describe.skipIf(leaveOut)('dashboard, live (needs /usr/bin/chromium)', () => {
     expect(await page.locator('.last-impact').innerText()).toContain('Glass break');
     await notices.getByRole('link', { name: 'Open' }).click();
     await page.waitForURL('**/events/fresh-1');
-    await expect.poll(() => notices.locator('.toast').count()).toBe(0);
+    await expect.poll(() => notices.locator('.toast').count(), patience).toBe(0);
   });
 
   it('keeps quiet about impacts when notices are switched off', async () => {
@@ -111,7 +111,7 @@ describe.skipIf(leaveOut)('dashboard, live (needs /usr/bin/chromium)', () => {
       });
     expect(await mediaTime()).toBe(0);
     await page.keyboard.press('Space');
-    await expect.poll(mediaTime, { timeout: 10_000 }).toBeGreaterThan(0.4);
+    await expect.poll(mediaTime, patience).toBeGreaterThan(0.4);
     await page.getByRole('button', { name: 'Pause' }).waitFor();
     await page.keyboard.press('Space');
     await page.getByRole('button', { name: 'Play' }).waitFor();
@@ -125,14 +125,14 @@ describe.skipIf(leaveOut)('dashboard, live (needs /usr/bin/chromium)', () => {
         const pixels = canvas?.getContext('2d')?.getImageData(0, 0, canvas.width, canvas.height).data ?? [];
         return new Set(new Uint32Array(Uint8Array.from(pixels).buffer)).size;
       });
-    await expect.poll(inked).toBeGreaterThan(20);
+    await expect.poll(inked, patience).toBeGreaterThan(20);
     const loudness = await page.getByText(/^peak/).innerText();
     await position.focus();
     await page.keyboard.press('5');
     await page.getByText('Sound, channel 5').waitFor();
-    await expect.poll(() => page.getByText(/^peak/).innerText()).not.toBe(loudness);
+    await expect.poll(() => page.getByText(/^peak/).innerText(), patience).not.toBe(loudness);
     expect(server.asked).toContain('/api/events/event-0000/clip.wav?channel=5');
-    await expect.poll(mediaTime).toBeCloseTo(stopped, 1);
+    await expect.poll(mediaTime, patience).toBeCloseTo(stopped, 1);
   });
 
   it('moves in the clip by keyboard and by pointer', async () => {

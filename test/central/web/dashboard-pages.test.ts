@@ -1,7 +1,7 @@
 /** What the dashboard's pages show and how one finds things in them, in a real Chromium on real answers. */
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { builtDashboard, launchChromium, leaveOut, type OpenPage, openPage } from './browser.ts';
+import { builtDashboard, launchChromium, leaveOut, type OpenPage, openPage, patience } from './browser.ts';
 import { fieldValue } from './fixture-data.ts';
 import { FixtureServer } from './fixture-server.ts';
 
@@ -105,10 +105,10 @@ describe.skipIf(leaveOut)('dashboard pages (needs /usr/bin/chromium)', () => {
     expect(await rows.count()).toBe(Math.min(25, fitting.length));
 
     await page.getByRole('button', { name: 'Score', exact: true }).click();
-    await expect.poll(() => new URL(page.url()).searchParams.get('sort')).toBe('score');
+    await expect.poll(() => new URL(page.url()).searchParams.get('sort'), patience).toBe('score');
     const best = Math.max(...fitting.map(({ score }) => score));
     await expect
-      .poll(async () => Number(await rows.first().locator('.score-value').innerText()))
+      .poll(async () => Number(await rows.first().locator('.score-value').innerText()), patience)
       .toBeCloseTo(Math.min(best, 0.994), 1);
     await page.reload();
     await page.getByText(`of ${fitting.length} events`).waitFor();

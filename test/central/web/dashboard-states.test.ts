@@ -1,7 +1,7 @@
 /** What the dashboard shows without data (loading, nothing, failed), for the keyboard, on narrow screens, in the dark. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { builtDashboard, launchChromium, leaveOut, openPage, overflowX } from './browser.ts';
+import { builtDashboard, launchChromium, leaveOut, openPage, overflowX, patience } from './browser.ts';
 import { poorContrasts } from './contrast.ts';
 import { FixtureServer } from './fixture-server.ts';
 
@@ -10,7 +10,7 @@ const pages = ['/', '/vehicles/van-02', '/events', '/events/event-0000', '/event
 /** Waits until a page has its data: no bars of loading are left. */
 async function settled(page: Page): Promise<void> {
   await page.locator('h1').waitFor();
-  await expect.poll(() => page.locator('.skeleton').count(), { timeout: 15_000 }).toBe(0);
+  await expect.poll(() => page.locator('.skeleton').count(), patience).toBe(0);
 }
 
 describe.skipIf(leaveOut)('dashboard states (needs /usr/bin/chromium)', () => {
@@ -48,7 +48,7 @@ describe.skipIf(leaveOut)('dashboard states (needs /usr/bin/chromium)', () => {
     expect(await alert.innerText()).toContain('HTTP 503, storage-unavailable');
     server.failing.clear();
     await alert.getByRole('button', { name: 'Try again' }).click();
-    await expect.poll(() => alert.count()).toBe(0);
+    await expect.poll(() => alert.count(), patience).toBe(0);
     expect(errors).toEqual([]);
     await context.close();
   });
@@ -144,7 +144,7 @@ describe.skipIf(leaveOut)('dashboard states (needs /usr/bin/chromium)', () => {
     await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
     await page.keyboard.press('Tab');
     const skip = page.getByRole('link', { name: 'Skip to the content' });
-    await expect.poll(() => page.evaluate(() => document.activeElement?.className)).toBe('skip-link');
+    await expect.poll(() => page.evaluate(() => document.activeElement?.className), patience).toBe('skip-link');
     expect((await skip.boundingBox())?.y).toBeGreaterThanOrEqual(0);
     await page.keyboard.press('Enter');
     expect(await page.evaluate(() => document.activeElement?.id)).toBe('main');
@@ -163,16 +163,16 @@ describe.skipIf(leaveOut)('dashboard states (needs /usr/bin/chromium)', () => {
     await page.getByRole('button', { name: 'Vehicle', exact: true }).focus();
     await page.keyboard.press('Enter');
     await expect
-      .poll(() => page.getByRole('columnheader', { name: 'Vehicle' }).getAttribute('aria-sort'))
+      .poll(() => page.getByRole('columnheader', { name: 'Vehicle' }).getAttribute('aria-sort'), patience)
       .toBe('descending');
     await page.keyboard.press('Enter');
     await expect
-      .poll(() => page.getByRole('columnheader', { name: 'Vehicle' }).getAttribute('aria-sort'))
+      .poll(() => page.getByRole('columnheader', { name: 'Vehicle' }).getAttribute('aria-sort'), patience)
       .toBe('ascending');
     await page.locator('tbody tr a').first().focus();
     await page.keyboard.press('Enter');
     await page.waitForURL('**/events/event-*');
-    await expect.poll(() => page.evaluate(() => document.activeElement?.tagName)).toBe('H1');
+    await expect.poll(() => page.evaluate(() => document.activeElement?.tagName), patience).toBe('H1');
     await context.close();
   });
 
@@ -186,10 +186,10 @@ describe.skipIf(leaveOut)('dashboard states (needs /usr/bin/chromium)', () => {
     const first = await chart.getAttribute('aria-valuetext');
     expect(first).toMatch(/^\d\d:\d\d:\d\d: Temp\. \d+\.\d °C$/);
     await page.keyboard.press('PageUp');
-    await expect.poll(() => chart.getAttribute('aria-valuetext')).not.toBe(first);
+    await expect.poll(() => chart.getAttribute('aria-valuetext'), patience).not.toBe(first);
     expect(await page.locator('.chart-cursor').count()).toBeGreaterThan(5);
     await page.keyboard.press('Escape');
-    await expect.poll(() => page.locator('.chart-cursor').count()).toBe(0);
+    await expect.poll(() => page.locator('.chart-cursor').count(), patience).toBe(0);
     await context.close();
   });
 
