@@ -79,7 +79,7 @@ export interface OutgoingRows {
   readonly rows: readonly StoredRow[];
 }
 
-export interface StreamStats {
+interface StreamStats {
   readonly stream: string;
   readonly priority: Priority;
   /** Rows that central has not acknowledged. */

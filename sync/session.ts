@@ -19,7 +19,7 @@ import { parseTopic, topicOf, vehicleSubscriptions } from './wire/topics.ts';
 import { AckSchema, BlobStatusSchema, StateSchema } from './wire/wire_pb.js';
 
 /** PEM files for TLS; read anew at each connection, so that a renewed certificate is used without a restart. */
-export interface TlsFiles {
+interface TlsFiles {
   /** Authorities that may sign the broker's certificate; without it those of the system. */
   readonly caPath?: string;
   /** The vehicle's certificate and key; their common name is the vehicle's id. */
@@ -28,7 +28,7 @@ export interface TlsFiles {
 }
 
 /** What the retained `state` message says beside `online`. */
-export interface VehicleState {
+interface VehicleState {
   readonly bootId: string;
   readonly agentVersion: string;
   readonly modelName: string;

@@ -39,7 +39,7 @@ export interface RecordHeader {
 }
 
 /** Largest serialised body of one record, in bytes. */
-export const maxRecordBytes = 256 * 1024;
+const maxRecordBytes = 256 * 1024;
 
 /** Serialises a body. Throws `limit-exceeded` over 256 KiB, `bad-message` when a value does not fit its field. */
 export function encodeRecordBody(body: RecordBody): Uint8Array {

@@ -89,7 +89,7 @@ export function errorClassNs(estimatedErrorNs: bigint | null): bigint {
 }
 
 /** Whether two stamps may share a batch: same boot, same clock quality. */
-export function sameClock(a: Stamp, b: Stamp): boolean {
+function sameClock(a: Stamp, b: Stamp): boolean {
   return (
     a.bootId === b.bootId &&
     a.synchronised === b.synchronised &&
