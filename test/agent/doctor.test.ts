@@ -1,0 +1,69 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseConfig } from '../../agent/config/load.ts';
+import { demoConfig } from '../../agent/demo-config.ts';
+import type { Check } from '../../agent/doctor/check.ts';
+import { doctor } from '../../agent/doctor.ts';
+
+let folder: string;
+let server: Server;
+let port: number;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fender-doctor-'));
+  server = createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  port = (server.address() as { port: number }).port;
+});
+
+afterAll(async () => {
+  server.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+async function check(text: string): Promise<Map<string, Check>> {
+  const checks = await doctor(parseConfig(text, 'agent.yaml'));
+  return new Map(checks.map((each) => [each.name, each]));
+}
+
+describe('the doctor', () => {
+  it('finds the demonstration’s vehicle in order, whatever the clock', async () => {
+    const mqttUrl = `mqtt://127.0.0.1:${port}`;
+    const checks = await check(
+      demoConfig({ vehicleId: 'demo-1', dataDir: join(folder, 'new/data'), mqttUrl, seed: 1 }),
+    );
+    checks.delete('clock');
+    checks.delete('disk');
+    expect([...checks.values()].filter(({ level }) => level !== 'ok')).toEqual([]);
+    expect(checks.get('data_dir')?.found).toContain(`can be made in ${folder}`);
+  });
+
+  it('names what is missing and the cure of each', async () => {
+    await writeFile(join(folder, 'file'), '');
+    const checks = await check(
+      `data_dir: ${join(folder, 'file/data')}
+sensors:
+  particulate: { device: /dev/fender-none }
+  bme680: { device: 255 }
+  uma8: { source: replay, sound: /does/not/exist.wav }
+detector: { model: /does/not/exist.onnx }
+sync: { url: mqtts://127.0.0.1:${port}, tls: { ca: /does/not/exist.pem } }
+`,
+    );
+    for (const name of ['data_dir', 'particulate', 'bme680', 'uma8', 'model', 'broker']) {
+      expect(checks.get(name), name).toMatchObject({ level: 'error' });
+      expect(checks.get(name)?.cure, name).not.toBe('');
+    }
+    expect(checks.get('particulate')?.found).toBe('/dev/fender-none does not exist');
+    expect(checks.get('model')?.found).toContain('/does/not/exist.onnx');
+  });
+
+  it('a threshold for a label that the model does not know is told', async () => {
+    const checks = await check('detector: { thresholds: { meteor: 0.5 } }');
+    expect(checks.get('model')).toMatchObject({ level: 'warn' });
+    expect(checks.get('model')?.found).toContain('does not know meteor; it knows background, body_impact, glass_break');
+  });
+});
