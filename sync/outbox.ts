@@ -118,6 +118,8 @@ const retryMs = 1000;
 const commitBytes = 256 * 1024;
 const groupBytes = 64 * 1024;
 const maxPendingWork = 10_000;
+/** A name that grows with time (a date, a counter) is a mistake of the caller. */
+const maxStreams = 1000;
 
 export class Outbox {
   /** Where a file beyond use was moved when this outbox was opened (the epoch is new then), or null. */
@@ -128,7 +130,7 @@ export class Outbox {
   readonly #reserve: Reserve;
   readonly #listeners = new Set<() => void>();
   #store: OutboxStore;
-  #work: { run: StoreWork; kind: WorkKind; done: () => void }[] = [];
+  #work: { run: StoreWork; kind: WorkKind; done: () => void; fail: (error: Error) => void }[] = [];
   #timer: NodeJS.Timeout | null = null;
   #timerDueMs = Number.POSITIVE_INFINITY;
   #immediate: NodeJS.Immediate | null = null;
@@ -208,6 +210,9 @@ export class Outbox {
   #append(stream: string, kind: StreamKind, priority: Priority, row: NewRow): Promise<Appended> {
     if (this.#closed) return refusal(closedError());
     if (!isStreamName(stream)) return refusal(wrong('stream', 'a stream name as `bme680/environment`', stream));
+    if (this.#store.findStream(stream) === undefined && this.#store.streams().length >= maxStreams) {
+      return refusal(new SyncError('limit-exceeded', `outbox: expected at most ${maxStreams} streams, found one more`));
+    }
     if (row.fields.length > maxColumns || !row.fields.every(isFieldName)) {
       return refusal(wrong('fields', `at most ${maxColumns} names as \`temperature_c\``, row.fields.join(' ')));
     }
@@ -225,7 +230,10 @@ export class Outbox {
     if (this.#work.length >= maxPendingWork) {
       return refusal(new SyncError('limit-exceeded', 'outbox: too much unfinished work', { retryable: true }));
     }
-    const promise = new Promise<void>((resolve) => this.#work.push({ run, kind, done: resolve }));
+    const promise = new Promise<void>((resolve, reject) => {
+      this.#work.push({ run, kind, done: resolve, fail: reject });
+    });
+    promise.catch(() => {});
     if (kind === 'soon') this.#commitSoon();
     else this.#commitWithin(this.#options.groupCommitMs);
     return promise;
@@ -315,14 +323,14 @@ export class Outbox {
     const store = this.#store;
     return {
       epoch: store.epoch,
-      usedBytes: store.usedBytes(),
+      usedBytes: this.#guarded(0, () => store.usedBytes()),
       maxBytes: this.#options.maxBytes,
       pendingRows: this.#pending.rows,
-      quarantined: store.quarantined(),
+      quarantined: this.#guarded(0, () => store.quarantined()),
       commits: this.#commits,
       fault: this.#fault,
       streams: store.streams().map((stream) => {
-        const oldestNs = store.oldestAtNs(stream);
+        const oldestNs = this.#guarded(null, () => store.oldestAtNs(stream));
         return {
           stream: stream.name,
           priority: stream.priority,
@@ -333,7 +341,7 @@ export class Outbox {
           nextSequence: stream.nextSequence,
         };
       }),
-      blobs: store.blobTotals(),
+      blobs: this.#guarded({ count: 0, bytes: 0, ackedBytes: 0 }, () => store.blobTotals()),
     };
   }
 
@@ -345,6 +353,7 @@ export class Outbox {
     if (this.#timer !== null) clearTimeout(this.#timer);
     if (this.#immediate !== null) clearImmediate(this.#immediate);
     this.#pending.rejectAll(closedError());
+    for (const { fail } of this.#work.splice(0)) fail(closedError());
     this.#store.checkpoint();
     this.#store.close();
   }
@@ -374,11 +383,13 @@ export class Outbox {
     this.#timer = null;
     this.#immediate = null;
     this.#timerDueMs = Number.POSITIVE_INFINITY;
-    if (this.#pending.isEmpty && this.#work.length === 0) return;
+    const before = this.#commits;
     while (!this.#pending.isEmpty || this.#work.length > 0) {
       if (!this.#tryCommit()) return;
     }
+    // Also when nothing waited: a read that failed set the fault, and appends arm no timer while there is one.
     if (this.#fault !== null) this.#recovered();
+    if (this.#commits === before) return;
     for (const listener of this.#listeners) listener();
   }
 

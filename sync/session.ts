@@ -199,7 +199,8 @@ export class SyncSession {
       withoutDelay(client);
       this.#greet(client).then(
         () => {
-          if (!ended.signal.aborted) uploads = this.#blobs.run(this.#blobTransport(client), ended.signal);
+          if (!ended.signal.aborted)
+            uploads = this.#blobs.run(this.#blobTransport(client), ended.signal).catch(() => {});
         },
         (error: unknown) => {
           cause ??= error;

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import type { Clock } from '../../drivers/sample.ts';
 import { Outbox } from '../../sync/outbox.ts';
 import { SyncSession } from '../../sync/session.ts';
@@ -28,7 +29,7 @@ export interface EdgeToCentralFigures {
 /** Fills an outbox with `rows` records, then measures the time until central has them and the outbox is empty. */
 export async function benchEdgeToCentral({ rows = 100_000, batchRows = 100 } = {}): Promise<EdgeToCentralFigures> {
   const folder = mkdtempSync(join(tmpdir(), 'fender-bench-edge-'));
-  const child = fork(join(import.meta.dirname, 'central-child.ts'), [join(folder, 'central')]);
+  const child = fork(fileURLToPath(new URL('./central-child.ts', import.meta.url)), [join(folder, 'central')]);
   try {
     const [ports] = (await once(child, 'message')) as [{ mqttPort: number; httpPort: number }];
     const clock = benchClock();

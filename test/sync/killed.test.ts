@@ -6,6 +6,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startAedes } from './brokers.ts';
 import { CentralStub, type StubRow } from './central-stub.ts';
@@ -31,7 +32,7 @@ function startVehicle(
   mode: 'append' | 'drain',
 ): { child: ChildProcess; promised: () => string[] } {
   const journal = join(folder, `promised-${mode}-${seed}`);
-  const script = join(import.meta.dirname, 'killed-child.ts');
+  const script = fileURLToPath(new URL('./killed-child.ts', import.meta.url));
   const args = [script, join(folder, 'outbox.sqlite'), url, String(seed), mode, journal];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
   children.push(child);

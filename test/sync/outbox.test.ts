@@ -4,6 +4,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Outbox, type OutboxNotice, type OutboxOptions } from '../../sync/outbox.ts';
 import { decodeRecordBody } from '../../sync/wire/records.ts';
@@ -208,7 +209,7 @@ const missing = canMount ? '' : ' (skipped: `unshare -rm` may not mount here)';
 
 describe.skipIf(!canMount)(`a disk that is really full${missing}`, () => {
   it.each(['14m', '6m'])('stops nothing; events are kept and the rest is declared: %s', (size) => {
-    const child = join(import.meta.dirname, 'full-disk-child.ts');
+    const child = fileURLToPath(new URL('./full-disk-child.ts', import.meta.url));
     const script = `mount -t tmpfs -o size=${size} none "$1" && exec "$2" "$3" "$1"`;
     const args = ['-rm', 'sh', '-c', script, 'sh', folder, process.execPath, child];
     const { status, stdout, stderr } = spawnSync('unshare', args, { encoding: 'utf8' });
