@@ -263,22 +263,23 @@ export function makeLedger(vehicle: string): Ledger {
 
 export function makeSensors(event: Event): Sensors {
   const startMs = Date.parse(event.clip?.start_at ?? '');
-  const series = (topic: string, field: string, unit: string, everyS: number) => {
+  const series = (topic: string, field: string, unit: string, everyS: number, as: string) => {
     const t_s = Array.from({ length: Math.floor(clipSeconds / everyS) }, (_, index) => (index + 0.3) * everyS);
-    return { topic, field, unit, t_s, values: t_s.map((t) => fieldValue(field, startMs + t * 1000)) };
+    return { topic, field, unit, t_s, values: t_s.map((t) => fieldValue(as, startMs + t * 1000)) };
   };
   return {
     onset_s: -clipStartS,
     start_at: event.clip?.start_at ?? '',
     end_at: event.clip?.end_at ?? '',
     series: [
-      series('/plantower/particulate', 'pm1_ugm3', 'µg/m³', 1),
-      series('/plantower/particulate', 'pm2_5_ugm3', 'µg/m³', 1),
-      series('/plantower/particulate', 'pm10_ugm3', 'µg/m³', 1),
-      series('/bme680/temperature', 'temperature_c', '°C', 1),
-      series('/bme680/humidity', 'humidity_ratio', '', 1),
-      series('/bme680/pressure', 'pressure_pa', 'Pa', 1),
-      series('/bme680/gas', 'gas_resistance_ohm', 'Ω', 1),
+      series('/uma8/audio', 'level', 'dBFS', 0.02, 'ch0_dbfs'),
+      series('/plantower/particulate', 'pm1', 'µg/m³', 1, 'pm1_ugm3'),
+      series('/plantower/particulate', 'pm2_5', 'µg/m³', 1, 'pm2_5_ugm3'),
+      series('/plantower/particulate', 'pm10', 'µg/m³', 1, 'pm10_ugm3'),
+      series('/bme680/temperature', 'temperature', '°C', 1, 'temperature_c'),
+      series('/bme680/humidity', 'humidity', '1', 1, 'humidity_ratio'),
+      series('/bme680/pressure', 'pressure', 'Pa', 1, 'pressure_pa'),
+      series('/bme680/gas', 'gas_resistance', 'Ω', 1, 'gas_resistance_ohm'),
     ],
   };
 }

@@ -46,6 +46,7 @@ const meanings: Readonly<Record<string, FieldMeaning>> = {
     group: 'Gas sensor flags',
   },
   heater_stable: { label: 'Heater stable', short: 'Heater', unit: '', scale: 1, digits: 0, group: 'Gas sensor flags' },
+  level_dbfs: { label: 'Sound level', short: 'Level', unit: 'dBFS', scale: 1, digits: 1, group: 'Sound level' },
   cpu_ratio: { label: 'CPU', short: 'CPU', unit: '%', scale: 100, digits: 1, group: 'CPU' },
   memory_bytes: { label: 'Memory', short: 'Memory', unit: 'MiB', scale: 1 / 1_048_576, digits: 0, group: 'Memory' },
   disk_free_bytes: {
@@ -98,6 +99,21 @@ export function fieldMeaning(field: string): FieldMeaning {
   }
   const label = field.replaceAll('_', ' ');
   return { label, short: label, unit: '', scale: 1, digits: 2, group: label };
+}
+
+const suffixes: Readonly<Record<string, string>> = {
+  '°C': '_c',
+  Pa: '_pa',
+  '1': '_ratio',
+  Ω: '_ohm',
+  'µg/m³': '_ugm3',
+  dBFS: '_dbfs',
+};
+
+/** The catalogue's name of a field whose unit is told apart from its name: `pressure` in `Pa` → `pressure_pa`. */
+export function fieldWithUnit(field: string, unit: string): string {
+  const suffix = suffixes[unit] ?? '';
+  return field.endsWith(suffix) ? field : `${field}${suffix}`;
 }
 
 const places = new Map(Object.keys(meanings).map((field, place) => [field, place]));

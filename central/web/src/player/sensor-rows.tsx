@@ -4,7 +4,7 @@ import type { EventSensors, SensorSeries } from '../api/types.ts';
 import { type LineOption, useLineChart } from '../charts/echarts-line.ts';
 import { linePoints, usualStep, valueAt, valueRange } from '../charts/series.ts';
 import { Empty } from '../components/states.tsx';
-import { fieldMeaning, streamTitle } from '../format/field-catalogue.ts';
+import { fieldMeaning, fieldWithUnit, streamTitle } from '../format/field-catalogue.ts';
 import { formatNumber } from '../format/format-value.ts';
 import { paletteOf, type ThemeName } from '../theme/palette.ts';
 import { useTheme } from '../theme/use-theme.ts';
@@ -26,7 +26,8 @@ interface SensorGroup {
 
 /** Rows of the sensors: scaled to shown units, series of one topic and unit together, in the order given. */
 function sensorGroups(series: readonly SensorSeries[]): SensorGroup[] {
-  const groups = Map.groupBy(series, ({ topic, field }) => `${topic} ${fieldMeaning(field).group}`);
+  const named = series.map((one) => ({ ...one, field: fieldWithUnit(one.field, one.unit) }));
+  const groups = Map.groupBy(named, ({ topic, field }) => `${topic} ${fieldMeaning(field).group}`);
   return [...groups].map(([key, members]) => {
     const first = members[0];
     const meaning = fieldMeaning(first?.field ?? '');
