@@ -169,6 +169,8 @@ describe.skipIf(leaveOut)('dashboard states (needs /usr/bin/chromium)', () => {
     await expect
       .poll(() => page.getByRole('columnheader', { name: 'Vehicle' }).getAttribute('aria-sort'), patience)
       .toBe('ascending');
+    // Rows of the former order would take the focus with them.
+    await page.locator('.table-frame[aria-busy=false] tbody tr', { hasText: 'truck-17' }).first().waitFor();
     await page.locator('tbody tr a').first().focus();
     await page.keyboard.press('Enter');
     await page.waitForURL('**/events/event-*');
