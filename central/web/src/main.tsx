@@ -7,8 +7,10 @@ import { LiveProvider } from './api/live-context.tsx';
 import { App } from './app.tsx';
 import './styles/tokens.css';
 import './styles/base.css';
+import './styles/controls.css';
 import './styles/components.css';
-import './styles/pages.css';
+import './styles/fleet-and-charts.css';
+import './styles/events.css';
 
 const client = new QueryClient({
   defaultOptions: {
