@@ -136,7 +136,9 @@ export function encodeGasResistance(sample: EnvironmentSample, frameId: string):
 
 /** fender_msgs/msg/ParticulateMatter in µg/m³ and particles per cm³; NaN where the sample has no value. */
 export function encodeParticulateMatter(sample: ParticulateSample, frameId: string): Uint8Array {
-  const counts = Object.entries(sample.countsPerCm3).sort(([a], [b]) => Number(a) - Number(b));
+  const counts = Object.entries(sample.countsPerCm3)
+    .map(([size, perCm3]) => ({ ...sizeSpan(size), perCm3 }))
+    .sort((a, b) => a.from - b.from || a.to - b.to);
   return writeParticulateMatter({
     header: header(sample.stamp, frameId),
     pm1: sample.pm1UgM3,
@@ -147,9 +149,18 @@ export function encodeParticulateMatter(sample: ParticulateSample, frameId: stri
     pm2_5_standard: sample.standardUgM3?.pm25 ?? Number.NaN,
     pm10_standard: sample.standardUgM3?.pm10 ?? Number.NaN,
     typical_size: sample.typicalSizeUm ?? Number.NaN,
-    count_diameter: Float64Array.from(counts, ([diameter]) => Number(diameter)),
-    count_per_cm3: Float64Array.from(counts, ([, count]) => count),
+    count_from: Float64Array.from(counts, ({ from }) => from),
+    count_to: Float64Array.from(counts, ({ to }) => to),
+    count_per_cm3: Float64Array.from(counts, ({ perCm3 }) => perCm3),
   });
+}
+
+/** The span in µm that a key of `countsPerCm3` names: `>0.3` or `0.3-1.0`. @throws TypeError for anything else. */
+function sizeSpan(size: string): { from: number; to: number } {
+  const [, above, from, to] = /^(?:>([\d.]+)|([\d.]+)-([\d.]+))$/.exec(size) ?? [];
+  if (above !== undefined) return { from: Number(above), to: Number.POSITIVE_INFINITY };
+  if (from === undefined) throw new TypeError(`particle size: expected ">0.3" or "0.3-1.0", found "${size}"`);
+  return { from: Number(from), to: Number(to) };
 }
 
 /** fender_msgs/msg/Impact; labels must be ASCII. */

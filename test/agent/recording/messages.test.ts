@@ -16,7 +16,10 @@ import {
   rosTime,
   schemaTexts,
 } from '../../../agent/recording/messages.ts';
-import type { AudioChunk, Stamp } from '../../../drivers/sample.ts';
+import { decodeMeasurement, encodeMeasurement } from '../../../drivers/plantower/codec.ts';
+import type { AudioChunk, ParticulateSample, Stamp } from '../../../drivers/sample.ts';
+import { decodeReport, encodeReport } from '../../../drivers/sds011/codec.ts';
+import { decodeReading, encodeReading } from '../../../drivers/sps30/codec.ts';
 
 const stamp: Stamp = {
   capturedAtNs: 1_764_000_000_123_456_789n,
@@ -133,7 +136,7 @@ describe('samples come back from their CDR bytes', () => {
       pm25UgM3: 2.5,
       pm4UgM3: Number.NaN,
       pm10UgM3: 10,
-      countsPerCm3: { '10.0': 0.5, '0.3': 7 },
+      countsPerCm3: { '>10': 0.5, '>0.3': 7 },
     };
     expect(read('fender_msgs/msg/ParticulateMatter', encodeParticulateMatter(sample, 'front'))).toEqual({
       header: { stamp: time, frame_id: 'front' },
@@ -145,9 +148,34 @@ describe('samples come back from their CDR bytes', () => {
       pm2_5_standard: Number.NaN,
       pm10_standard: Number.NaN,
       typical_size: Number.NaN,
-      count_diameter: Float64Array.of(0.3, 10),
+      count_from: Float64Array.of(0.3, 10),
+      count_to: Float64Array.of(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY),
       count_per_cm3: Float64Array.of(7, 0.5),
     });
+  });
+
+  test('particle counts of each sensor keep the sizes that the sensor counts by', () => {
+    const counts = (sample: ParticulateSample) => {
+      const message = read('fender_msgs/msg/ParticulateMatter', encodeParticulateMatter(sample, '')) as {
+        count_from: Float64Array;
+        count_to: Float64Array;
+        count_per_cm3: Float64Array;
+      };
+      return [...message.count_from].map((from, i) => [from, message.count_to[i], message.count_per_cm3[i]]);
+    };
+    const plantower = encodeMeasurement({
+      standardUgM3: [1, 2, 3],
+      atmosphericUgM3: [1, 2, 3],
+      counts: [600, 500, 400, 300, 200, 100],
+      version: 0,
+      errorCode: 0,
+    });
+    const above = [0.3, 0.5, 1, 2.5, 5, 10].map((from, i) => [from, Number.POSITIVE_INFINITY, 6 - i]);
+    expect(counts(decodeMeasurement(plantower, stamp))).toEqual(above);
+    const sps30 = encodeReading([1, 2, 3, 4, 5, 6, 7, 8, 9, 0.5]);
+    const spans = [0.5, 1, 2.5, 4, 10].map((to, i) => [0.3, to, 5 + i]);
+    expect(counts(decodeReading(sps30, stamp))).toEqual(spans);
+    expect(counts(decodeReport(encodeReport(1, 2, 3), stamp))).toEqual([]);
   });
 
   test('impact', () => {
