@@ -9,7 +9,7 @@ import type { BytePort, OpenBytePort } from './serial.ts';
 /** What a protocol makes of received bytes. */
 export type ProtocolOutput<Sample> =
   | { readonly kind: 'sample'; readonly sample: Sample }
-  /** A valid frame without a measurement (an answer to a command): the device is alive. */
+  /** A valid frame without a measurement (an answer to a command): the device is alive, which is not yet measuring. */
   | { readonly kind: 'alive' }
   /** Bytes to send back at once. */
   | { readonly kind: 'send'; readonly bytes: Uint8Array }
@@ -33,7 +33,7 @@ export interface SerialDeviceOptions {
   readonly source: string;
   /** Time between readings in polled modes, and the rhythm of health checks, ms. */
   readonly periodMs: number;
-  /** No valid frame for so long means silent, ms. */
+  /** No measurement for so long is a fault, ms; after twice as long the line is opened anew. */
   readonly silenceMs: number;
 }
 
@@ -41,12 +41,15 @@ export interface SerialDeviceOptions {
 const REOPEN_MS = 1_000;
 /** How often the loop looks at itself, ms. */
 const TICK_MS = 500;
+/** Diagnostics are repeated so often with fresh counters, ms. */
+const REPEAT_MS = 10_000;
 
 interface Line {
   readonly port: BytePort;
-  lastValidNs: bigint;
+  readonly openedNs: bigint;
+  lastSampleNs: bigint;
+  lastAliveNs: bigint;
   lastBytesNs: bigint;
-  openedNs: bigint;
   lastPollNs: bigint;
   closed: Error | null | undefined;
 }
@@ -59,6 +62,7 @@ export class SerialDevice<Sample> implements Device {
   private readonly sink: Sink<Sample>;
   private readonly counts = { samples: 0, faults: 0, opened: 0, discarded_bytes: 0 };
   private shown = '';
+  private shownNs = 0n;
   private fault: { code: string; message: string; cure: string } | null = null;
   private faultNs = 0n;
 
@@ -102,7 +106,8 @@ export class SerialDevice<Sample> implements Device {
   /** Talks over one open line until it ends, falls silent for good, or the signal aborts. */
   private async converse(port: BytePort, signal: AbortSignal): Promise<void> {
     const now = this.clock.monotonicNs();
-    const line: Line = { port, lastValidNs: now, lastBytesNs: 0n, openedNs: now, lastPollNs: 0n, closed: undefined };
+    const never = { lastAliveNs: 0n, lastBytesNs: 0n, lastPollNs: 0n };
+    const line: Line = { port, openedNs: now, lastSampleNs: now, ...never, closed: undefined };
     const protocol = this.makeProtocol();
     const discardedBefore = this.counts.discarded_bytes;
     const ended = Promise.withResolvers<void>();
@@ -115,9 +120,9 @@ export class SerialDevice<Sample> implements Device {
       this.take(protocol.receive(bytes, this.clock.now()), line);
       this.counts.discarded_bytes = discardedBefore + protocol.discardedBytes;
     });
-    await this.send(line, protocol.connect());
+    this.send(line, protocol.connect());
     while (!signal.aborted && line.closed === undefined) {
-      if (!(await this.tick(line, protocol))) return;
+      if (!this.tick(line, protocol)) return;
       await Promise.race([sleep(Math.min(TICK_MS, this.options.periodMs), signal), ended.promise]);
     }
     if (line.closed !== undefined && !signal.aborted) {
@@ -139,72 +144,68 @@ export class SerialDevice<Sample> implements Device {
         this.faultNs = this.clock.monotonicNs();
         continue;
       }
-      line.lastValidNs = this.clock.monotonicNs();
-      if (output.kind === 'send') void this.send(line, [output.bytes]);
+      line.lastAliveNs = this.clock.monotonicNs();
+      if (output.kind === 'send') this.send(line, [output.bytes]);
       if (output.kind !== 'sample') continue;
+      line.lastSampleNs = line.lastAliveNs;
       this.counts.samples += 1;
       this.sink.sample(output.sample);
     }
   }
 
   /** Polls, judges the line's health and cures it; false when the line must be opened anew. */
-  private async tick(line: Line, protocol: SerialProtocol<Sample>): Promise<boolean> {
+  private tick(line: Line, protocol: SerialProtocol<Sample>): boolean {
     const now = this.clock.monotonicNs();
-    const silentMs = Number(now - line.lastValidNs) / 1e6;
+    const silentMs = Number(now - line.lastSampleNs) / 1e6;
     if (silentMs > 2 * this.options.silenceMs) return false;
     if (silentMs > this.options.silenceMs) {
       this.showSilence(line, silentMs);
-      await this.send(line, protocol.connect());
+      this.send(line, protocol.connect());
     } else if (this.fault && Number(now - this.faultNs) / 1e6 < 2 * this.options.silenceMs) {
       this.show('warn', this.fault.code, this.fault.message, this.fault.cure);
-    } else if (this.counts.samples > 0 && line.lastValidNs > line.openedNs) {
+    } else if (line.lastSampleNs > line.openedNs) {
       this.fault = null;
       this.show('ok', 'ok', `${this.options.source} is measuring`, '');
     }
     const poll = protocol.poll();
     if (poll && Number(now - line.lastPollNs) / 1e6 >= this.options.periodMs * 0.9) {
       line.lastPollNs = now;
-      await this.send(line, [poll]);
+      this.send(line, [poll]);
     }
     return true;
   }
 
   private showSilence(line: Line, silentMs: number): void {
+    const { source, silenceMs, periodMs } = this.options;
     const seconds = (silentMs / 1000).toFixed(1);
-    if (Number(this.clock.monotonicNs() - line.lastBytesNs) / 1e6 < this.options.silenceMs && line.lastBytesNs > 0n) {
-      const message = `bytes arrive but none made a valid ${this.options.source} frame for ${seconds} s`;
-      this.show(
-        'error',
-        'garbage',
-        message,
-        'Check that the configured model and its baud rate are those of the sensor.',
-      );
+    const lately = (ns: bigint) => ns > 0n && Number(this.clock.monotonicNs() - ns) / 1e6 < silenceMs;
+    if (lately(line.lastAliveNs)) {
+      const message = `the sensor answers, but expected a measurement every ${periodMs} ms, found none for ${seconds} s`;
+      this.show('stale', 'no-measurement', message, 'Power the sensor off and on; replace it if it stays.');
+    } else if (lately(line.lastBytesNs)) {
+      const message = `bytes arrive but none made a valid ${source} frame for ${seconds} s`;
+      const cure = 'Check that the configured model and its baud rate are those of the sensor.';
+      this.show('error', 'garbage', message, cure);
     } else {
-      const message = `no byte from the sensor for ${seconds} s; expected one frame every ${this.options.periodMs} ms`;
-      this.show(
-        'stale',
-        'silent',
-        message,
-        'Check power and the TX wire; the sensor is asked again and the line reopened.',
-      );
+      const message = `no byte from the sensor for ${seconds} s; expected one frame every ${periodMs} ms`;
+      const cure = 'Check power and the TX wire; the sensor is asked again and the line reopened.';
+      this.show('stale', 'silent', message, cure);
     }
   }
 
-  private async send(line: Line, frames: readonly Uint8Array[]): Promise<void> {
-    for (const bytes of frames) {
-      try {
-        await line.port.write(bytes);
-      } catch {
-        return; // the line is ending: onClose tells why
-      }
-    }
+  /** Never waited for: a line that takes no bytes must not hold up the loop that notices it. The port keeps their order. */
+  private send(line: Line, frames: readonly Uint8Array[]): void {
+    // A line that ends tells so by onClose, and one that swallows commands shows as silence.
+    for (const bytes of frames) line.port.write(bytes).catch(() => {});
   }
 
-  /** Tells the sink when the state changes, not each time it is looked at. */
+  /** Tells the sink when the state changes, and now and then while it does not. */
   private show(level: Diagnostic['level'], code: string, message: string, cure: string): void {
     const key = `${level} ${code}`;
-    if (key === this.shown) return;
+    const now = this.clock.monotonicNs();
+    if (key === this.shown && Number(now - this.shownNs) / 1e6 < REPEAT_MS) return;
     this.shown = key;
+    this.shownNs = now;
     this.sink.diagnostic({ source: this.options.source, level, code, message, cure, values: { ...this.counts } });
   }
 }

@@ -30,7 +30,9 @@ function wrap(port: SerialPort): BytePort {
     onClose: (listener) => port.once('close', (error: Error | null) => listener(failure ?? error ?? null)),
     write: (bytes) =>
       new Promise((resolve, reject) => {
-        port.write(bytes, (error) => (error ? reject(error) : resolve()));
+        // The library would keep it for an opening that never comes.
+        if (!port.isOpen) reject(new Error('the line is closed'));
+        else port.write(bytes, (error) => (error ? reject(error) : resolve()));
       }),
     close: () => new Promise((resolve) => (port.isOpen ? port.close(() => resolve()) : resolve())),
   };

@@ -13,6 +13,15 @@ export const SPS30_RESET = 0xd3;
 /** Execution state "command not allowed in current state": the sensor is idle when asked to read, or already measures. */
 export const SPS30_WRONG_STATE = 0x43;
 
+/** Bit of the state that says that an error stands in the device status register (section 5.1): fan, laser or fan speed. */
+const STATUS_FLAG = 0x80;
+const STATUS_FAULT: ProtocolOutput<never> = {
+  kind: 'fault',
+  code: 'device-error',
+  message: 'the sensor reports an error of its fan or laser, expected none',
+  cure: 'Clean the inlet, power the sensor off and on; replace it if it stays.',
+};
+
 const FLAG = 0x7e;
 const ESCAPE = 0x7d;
 /** Bytes that section 5.2 stuffs, and what stands for each after the escape. */
@@ -137,16 +146,13 @@ export class Sps30Protocol implements SerialProtocol<ParticulateSample> {
   }
 
   receive(bytes: Uint8Array, stamp: Stamp): readonly ProtocolOutput<ParticulateSample>[] {
-    return this.reader.push(bytes).map((result) => {
+    return this.reader.push(bytes).flatMap((result): ProtocolOutput<ParticulateSample>[] => {
       if ('problem' in result) {
-        return {
-          kind: 'fault',
-          code: 'checksum',
-          message: `SHDLC frame left out: ${result.problem}`,
-          cure: 'Shorten or shield the cable.',
-        };
+        const message = `SHDLC frame left out: ${result.problem}`;
+        return [{ kind: 'fault', code: 'checksum', message, cure: 'Shorten or shield the cable.' }];
       }
-      return interpret(result.frame, stamp);
+      const output = interpret(result.frame, stamp);
+      return ((result.frame.state ?? 0) & STATUS_FLAG) === 0 ? [output] : [output, STATUS_FAULT];
     });
   }
 }

@@ -149,4 +149,11 @@ describe('frames of the data sheets', () => {
     });
     expect(new sps30.Sps30Protocol().receive(answer, stamp)).toEqual([{ kind: 'send', bytes: sps30.encodeStart() }]);
   });
+
+  test('an error that an SPS30 reports of its fan or laser is told beside the reading', () => {
+    const data = sps30.encodeReading([1, 2, 3, 4, 5, 6, 7, 8, 9, 1]);
+    const answer = sps30.encodeShdlc({ command: sps30.SPS30_READ, state: 0x80, data });
+    const outputs = new sps30.Sps30Protocol().receive(answer, stamp);
+    expect(outputs).toMatchObject([{ kind: 'sample' }, { kind: 'fault', code: 'device-error' }]);
+  });
 });

@@ -2,7 +2,6 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createPlantower } from '../../drivers/plantower/device.ts';
 import { PlantowerEmulator } from '../../drivers/plantower/emulator.ts';
@@ -10,8 +9,10 @@ import type { Device, Diagnostic, ParticulateSample, Sink } from '../../drivers/
 import { createSds011 } from '../../drivers/sds011/device.ts';
 import { Sds011Emulator } from '../../drivers/sds011/emulator.ts';
 import type { OpenBytePort } from '../../drivers/serial.ts';
+import { SerialDevice } from '../../drivers/serial-device.ts';
 import type { LineFault, SerialEmulator } from '../../drivers/serial-emulator.ts';
 import { openSerialPort } from '../../drivers/serial-port.ts';
+import { encodeShdlc, Sps30Protocol } from '../../drivers/sps30/codec.ts';
 import { createSps30 } from '../../drivers/sps30/device.ts';
 import { Sps30Emulator } from '../../drivers/sps30/emulator.ts';
 import { testClock } from './test-clock.ts';
@@ -123,6 +124,59 @@ describe.concurrent.each(kinds)('$name', (kind) => {
   );
 });
 
+/** A line that only tells what the test lets it tell. */
+function scriptedPort(answer: (command: Uint8Array) => Uint8Array | null, write: () => Promise<void>) {
+  let opened = 0;
+  const open: OpenBytePort = async () => {
+    opened += 1;
+    let data: (bytes: Uint8Array) => void = () => {};
+    return {
+      onData: (listener) => {
+        data = listener;
+      },
+      onClose: () => {},
+      write: (bytes) => {
+        const reply = answer(bytes);
+        if (reply) setImmediate(() => data(reply));
+        return write();
+      },
+      close: async () => {},
+    };
+  };
+  return { open, opened: () => opened };
+}
+
+const timing = { source: 'sps30', periodMs: 50, silenceMs: 200 };
+const impatient: Kind = {
+  name: 'sps30',
+  baudRate: 115_200,
+  emulator: () => new Sps30Emulator(),
+  device: (open, sink) => new SerialDevice(timing, () => new Sps30Protocol(), { open, clock }, sink),
+};
+
+describe('the serial loop', () => {
+  test('is not held up by a line that takes no bytes: it tells, opens anew, and can be stopped', async () => {
+    const line = scriptedPort(
+      () => null,
+      () => new Promise<void>(() => {}),
+    );
+    const { last } = run(impatient, line.open);
+    await vi.waitFor(() => expect(last()?.code).toBe('silent'), soon);
+    await vi.waitFor(() => expect(line.opened()).toBeGreaterThan(1), soon);
+  });
+
+  test('does not call a sensor well that answers and never measures', async () => {
+    const line = scriptedPort(
+      (command) => encodeShdlc({ command: command[2] ?? 0, state: 0, data: new Uint8Array(0) }),
+      async () => {},
+    );
+    const { last, diagnostics } = run(impatient, line.open);
+    await vi.waitFor(() => expect(last()?.code).toBe('no-measurement'), soon);
+    await vi.waitFor(() => expect(line.opened()).toBeGreaterThan(1), soon);
+    expect(diagnostics.map(({ level }) => level)).not.toContain('ok');
+  });
+});
+
 const socat = spawnSync('socat', ['-V']).status === 0;
 const missing = socat ? '' : ' (skipped: socat is not installed)';
 
@@ -177,10 +231,16 @@ describe.skipIf(!socat && !process.env.CI)(`over a real tty${missing}`, () => {
     expect(performance.now() - returned).toBeLessThan(5_000);
   });
 
+  test('a write to a line that has ended is refused, not kept for ever', async () => {
+    const tty = await ttyPair();
+    const port = await openSerialPort({ path: tty.host, baudRate: 9600 })();
+    await port.close();
+    await expect(port.write(Uint8Array.of(1))).rejects.toThrow(/closed/);
+  });
+
   test('a device node that is missing is named with its cure', async () => {
     await expect(openSerialPort({ path: '/dev/ttyNOT_THERE', baudRate: 9600 })()).rejects.toThrow(
       /ttyNOT_THERE does not exist: plug/,
     );
-    await sleep(0);
   });
 });
