@@ -24,6 +24,12 @@ export interface EmbeddedBrokerOptions {
 
 /** CONNACK return code 5, MQTT 3.1.1 section 3.2.2.3. */
 const notAuthorised = 5;
+/**
+ * Bytes waiting in one vehicle's socket beyond which nothing more is sent to it, and how long it may go without reading
+ * any, in ms: acknowledgements are said again when the vehicle asks again.
+ */
+const maxWaitingBytes = 256 * 1024;
+const drainTimeoutMs = 10_000;
 const downKinds: ReadonlySet<string> = new Set(['ack', 'desired', 'command', 'blob-status']);
 
 /** Whether vehicle `id` may publish to `topic`: its own, upwards. What it does not know yet of its own is let through. */
@@ -78,7 +84,13 @@ function createBroker(options: EmbeddedBrokerOptions): Aedes {
     connectTimeout: 10_000,
     maxClientsIdLength: 64,
     maxTopicLevels: 8,
+    // Without a bound over all vehicles: a few that do not read what they are sent would use it up and stop the rest.
+    concurrency: 0,
+    drainTimeout: drainTimeoutMs,
     preConnect(client, packet, done) {
+      // Nothing is kept for who is away: all that is sent to vehicles is said again. (aedes would also store filters that
+      // were refused, and queue for their owner what others publish.)
+      packet.clean = true;
       if (packet.will !== undefined) willTopics.set(client, packet.will.topic);
       done(null, true);
     },
@@ -101,6 +113,10 @@ function createBroker(options: EmbeddedBrokerOptions): Aedes {
       if (client === null || maySubscribe(client.id, subscription.topic)) return done(null, subscription);
       options.refused(client.id, 'subscribe', subscription.topic.slice(0, 200));
       done(null, null);
+    },
+    authorizeForward(client, packet) {
+      const { conn } = client;
+      return 'writableLength' in conn && Number(conn.writableLength) > maxWaitingBytes ? null : packet;
     },
     published(packet, client, done) {
       if (client === null || client === undefined) return done(null);

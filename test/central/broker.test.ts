@@ -12,6 +12,9 @@ import { StateSchema } from '../../sync/wire/wire_pb.js';
 import { type CentralFixture, openCentral, temporaryFolder } from './fixture.ts';
 import { epoch, rowsOf, TestVehicle } from './test-vehicle.ts';
 
+/** For a loaded machine. */
+const patience = { timeout: 20_000 };
+
 describe('what a vehicle may say and hear', () => {
   test('only its own topics, upwards', () => {
     expect(mayPublish('a', 'fender/v1/a/telemetry')).toBe(true);
@@ -97,6 +100,71 @@ describe('embedded broker', () => {
     await vehicle.end();
   });
 
+  test('keeps nothing for a vehicle that is away: neither what it asked for nor what others say', async () => {
+    const session = { clean: false };
+    const spy = await TestVehicle.connect('spy', central.mqtt, session);
+    const both = ['fender/v1/spy/ack', '#'];
+    await expect(spy.client.subscribeAsync(both, { qos: 1 })).rejects.toThrow();
+    await spy.end();
+    const talker = await TestVehicle.connect('talker', central.mqtt);
+    await talker.telemetry('s', rowsOf(1, 3));
+    await talker.until(() => talker.acked('s').size === 3, 'acks');
+
+    const heard: string[] = [];
+    const back = mqtt.connect(central.mqtt, { ...session, clientId: 'spy', protocolVersion: 4, reconnectPeriod: 0 });
+    back.on('message', (topic) => heard.push(topic));
+    const connack = await new Promise<mqtt.IConnackPacket>((resolve) => back.once('connect', resolve));
+    await back.subscribeAsync('fender/v1/spy/ack', { qos: 1 });
+    expect(heard).toEqual([]);
+    expect(connack.sessionPresent).toBe(false);
+    await back.endAsync(true);
+    await talker.end();
+  });
+
+  test('serves the others while one vehicle does not read what it is sent', async () => {
+    const socket = connect(central.service.mqttPort as number, '127.0.0.1');
+    await once(socket, 'connect');
+    socket.on('error', () => {});
+    const packet = (type: number, ...parts: (string | number[])[]) => {
+      const body = Buffer.concat(parts.map((part) => (typeof part === 'string' ? field(part) : Buffer.from(part))));
+      const length = body.length < 128 ? [body.length] : [(body.length & 127) | 128, body.length >> 7];
+      return Buffer.concat([Buffer.from([type, ...length]), body]);
+    };
+    socket.write(packet(0x10, 'MQTT', [4, 2, 0, 0], 'deaf'));
+    socket.write(packet(0x82, [0, 1], 'fender/v1/deaf/#', [0]));
+    await once(socket, 'readable');
+    const echo = packet(0x30, 'fender/v1/deaf/echo', [...Buffer.alloc(250)]);
+    const many = Buffer.concat(Array.from({ length: 1000 }, () => echo));
+    // Far more than the kernel keeps for a socket whose other end never reads.
+    let written = true;
+    for (let count = 0; count < 100 && written; count++) {
+      if (socket.write(many)) continue;
+      written = await Promise.race([
+        once(socket, 'drain').then(() => true),
+        new Promise<boolean>((resolve) => setTimeout(() => resolve(false), 1000)),
+      ]);
+    }
+    const vehicle = await TestVehicle.connect('v3', central.mqtt);
+    await vehicle.telemetry('s', rowsOf(1, 3));
+    await vehicle.until(() => vehicle.acked('s').size === 3, 'acks');
+    await vehicle.end();
+    socket.destroy();
+  });
+
+  test('a vehicle that comes back before its old connection is known to be dead stays online', async () => {
+    const payload = Buffer.from(encodeMessage(StateSchema, { online: false }));
+    const will = { topic: 'fender/v1/v4/state', payload, qos: 1 as const, retain: true };
+    const before = await TestVehicle.connect('v4', central.mqtt, { will });
+    await before.state(true);
+    const gone = new Promise<void>((resolve) => before.client.once('close', () => resolve()));
+    const after = await TestVehicle.connect('v4', central.mqtt, { will });
+    await gone;
+    await after.telemetry('s', rowsOf(1, 3));
+    await after.until(() => after.acked('s').size === 3, 'acks');
+    expect((await central.get('/api/vehicles/v4')).body).toMatchObject({ online: true });
+    await after.end();
+  });
+
   test('shows a vehicle online while it is, and offline by its last will', async () => {
     const will = {
       topic: 'fender/v1/v2/state',
@@ -107,12 +175,17 @@ describe('embedded broker', () => {
     const vehicle = await TestVehicle.connect('v2', central.mqtt, { will });
     await vehicle.state(true);
     const online = async () => ((await central.get('/api/vehicles/v2')).body as { online?: boolean }).online;
-    await expect.poll(online).toBe(true);
+    await expect.poll(online, patience).toBe(true);
     vehicle.client.stream.destroy();
-    await expect.poll(online).toBe(false);
+    await expect.poll(online, patience).toBe(false);
     await vehicle.end();
   });
 });
+
+/** Length and text, as MQTT writes strings. */
+function field(text: string): Buffer {
+  return Buffer.concat([Buffer.from([text.length >> 8, text.length & 255]), Buffer.from(text)]);
+}
 
 /** A certificate authority, a certificate for the server and some for vehicles, made by openssl. */
 function makeCertificates(folder: string, vehicles: readonly string[]): void {
