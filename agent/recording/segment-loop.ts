@@ -66,6 +66,8 @@ export class SegmentLoop {
   #spaceCheckedAtMs = Number.NEGATIVE_INFINITY;
   #lossRecordedAtMs = Number.NEGATIVE_INFINITY;
   #lossRecorded = 0;
+  /** No writing now; false also while a round tries whether the pause is over. */
+  #halted = false;
   #syncTimer: NodeJS.Timeout | null = null;
   #retryTimer: NodeJS.Timeout | null = null;
 
@@ -90,10 +92,10 @@ export class SegmentLoop {
   /** There may be something to write. */
   kick(): void {
     this.#again = true;
-    if (this.#running !== null || this.pausedBy !== null) return;
+    if (this.#running !== null || this.#halted) return;
     this.#running = this.#run().finally(() => {
       this.#running = null;
-      if (this.#again && this.pausedBy === null) this.kick();
+      if (this.#again && !this.#halted) this.kick();
     });
   }
 
@@ -101,7 +103,7 @@ export class SegmentLoop {
   async flush(): Promise<void> {
     this.kick();
     while (this.#running !== null || this.#syncing !== null) await (this.#running ?? this.#syncing);
-    if (this.pausedBy !== null) throw this.#pausedError();
+    if (this.#halted) throw this.#pausedError();
     if (this.#segment?.unsynced) await this.#sync();
     if (this.#syncError !== null) throw this.#pausedError();
   }
@@ -110,7 +112,7 @@ export class SegmentLoop {
   async close(): Promise<void> {
     this.#resume();
     while (this.#running !== null || this.#syncing !== null) await (this.#running ?? this.#syncing);
-    if (this.pausedBy === null) await this.#finishSegment().catch((error: unknown) => this.#pause(error));
+    if (!this.#halted) await this.#finishSegment().catch((error: unknown) => this.#pause(error));
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     if (this.#syncTimer !== null) clearTimeout(this.#syncTimer);
     await this.#segment?.abandon();
@@ -213,6 +215,8 @@ export class SegmentLoop {
     const segment = this.#segment;
     if (segment === null) return;
     await this.#syncing;
+    // A second sync would succeed without having kept what the first one lost.
+    if (this.#syncError !== null) throw this.#syncError;
     if (!segment.ended) this.#addLoss(segment, true);
     await segment.finish();
     this.#segment = null;
@@ -262,10 +266,12 @@ export class SegmentLoop {
   async #pause(error: unknown): Promise<void> {
     const code = systemCode(error);
     const broken = this.#syncError !== null || !spaceErrors.has(code);
-    if (broken && this.#segment !== null) await this.#giveUpSegment();
+    if (broken) await this.#giveUpSegment();
     this.#spaceCheckedAtMs = Number.NEGATIVE_INFINITY;
-    if (this.pausedBy === null) this.#options.onPause(code, (error as Error).message);
+    this.#halted = true;
+    const known = this.pausedBy === code;
     this.pausedBy = code;
+    if (!known) this.#options.onPause(code, (error as Error).message);
     this.#retryTimer = setTimeout(() => this.#resume(), this.#options.retryMs);
   }
 
@@ -291,14 +297,15 @@ export class SegmentLoop {
   #resume(): void {
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     this.#retryTimer = null;
-    const wasPausedBy = this.pausedBy;
-    this.pausedBy = null;
+    this.#halted = false;
     this.kick();
-    if (wasPausedBy === null) return;
-    // One round decides whether the pause is over; a new pause keeps quiet about the same cause.
+    if (this.pausedBy === null) return;
+    // One round decides whether the pause is over; one that goes on is not told again.
     const round = this.#running ?? Promise.resolve();
     void round.then(() => {
-      if (this.pausedBy === null) this.#options.onPause(null, '');
+      if (this.#halted || this.pausedBy === null) return;
+      this.pausedBy = null;
+      this.#options.onPause(null, '');
     });
   }
 

@@ -147,16 +147,38 @@ describe('a full disk', () => {
     });
   });
 
-  test('that is nearly full pauses before segments cannot be ended any more', async () => {
+  test('that is nearly full pauses before segments cannot be ended any more, goes on, and declares the loss', async () => {
     const folder = await scratchFolder();
     let free = 10;
-    const { recorder } = await open(folder, { minFreeBytes: 1000, freeBytes: async () => free });
-    recorder.write(sound(0));
-    await until(() => recorder.stats().state === 'paused');
+    let asked = 0;
+    const freeBytes = async (): Promise<number> => {
+      asked += 1;
+      return free;
+    };
+    const { recorder, told } = await open(folder, { minFreeBytes: 1000, freeBytes, maxQueueBytes: 200_000 });
+    const taken = range(10).filter((index) => recorder.write(sound(index)));
+    // Tried again and again meanwhile, it stays paused, and what is dropped is put down to the missing space.
+    await until(() => {
+      expect(recorder.stats().state).toBe(asked === 0 || told.length === 0 ? 'recording' : 'paused');
+      return asked >= 5;
+    });
+    expect(recorder.write(sound(10))).toBe(false);
+    expect(told.map(({ code }) => code)).toContain('disk-full');
     free = 1000;
-    await until(() => recorder.stats().state === 'recording');
+    await until(() => recorder.stats().state === 'recording' && recorder.stats().queueBytes === 0);
+    expect(recorder.write(sound(11))).toBe(true);
     await recorder.close();
-    expect(await recorded(folder)).toEqual([0]);
+    expect(await recorded(folder)).toEqual([...taken, 11]);
+    expect(told.filter(({ code }) => code === 'disk-full')).toHaveLength(1);
+    expect(told.at(-1)?.code).toBe('ok');
+    const records = readStream(await readFile(join(folder, 'recordings/drive/drive_0.mcap')));
+    const loss = records.findLast((item) => item.type === 'Metadata' && item.name === 'fender.loss');
+    const { queue = 0, space = 0 } = recorder.stats().lost['/uma8/audio'] ?? {};
+    expect(queue + space).toBe(11 - taken.length);
+    expect(space).toBeGreaterThan(0);
+    expect(loss).toMatchObject({
+      metadata: new Map([['/uma8/audio', `gap=0 queue=${queue} space=${space} write=0`]]),
+    });
   });
 
   test('at the end leaves an unfinished file that the next start repairs', async () => {
@@ -211,6 +233,38 @@ describe('a failing disk', () => {
     recorder.write(sound(1));
     await recorder.close();
     expect(recorder.stats().segments).toBe(2);
+  });
+
+  test('whose sync fails while a segment ends costs that segment, not all that follow', async () => {
+    const folder = await scratchFolder();
+    const failed = Promise.withResolvers<void>();
+    let syncs = 0;
+    const createFile: CreateDurable = async (path) => {
+      const real = await createDurable(path);
+      const datasync = async (): Promise<void> => {
+        syncs += 1;
+        // The first one is under way when the segment is found full, and fails then.
+        if (syncs > 1) return real.datasync();
+        await failed.promise;
+        throw Object.assign(new Error('injected EIO'), { code: 'EIO' });
+      };
+      return { ...real, datasync };
+    };
+    const { recorder } = await open(folder, { createFile, maxSegmentBytes: 1 });
+    recorder.write(sound(0));
+    await until(() => syncs === 1);
+    failed.resolve();
+    await until(() => recorder.stats().state === 'paused');
+    await until(() => recorder.stats().state === 'recording');
+    recorder.write(sound(1));
+    await recorder.flush();
+    await recorder.close();
+    // Nobody knows what of the first is on the disk: it keeps its unfinished name for the next start.
+    expect((await readdir(join(folder, 'recordings/drive'))).sort()).toEqual([
+      'drive_0.mcap.active',
+      'drive_1.mcap',
+      'metadata.yaml',
+    ]);
   });
 
   test('that is slow drops above the bound, counts it, and says when it keeps up again', async () => {
