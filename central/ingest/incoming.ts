@@ -75,6 +75,10 @@ function malformed(vehicle: string, expected: string, found: string): Malformed 
 export function readTelemetry(vehicle: string, payload: Uint8Array): TelemetryContent | Malformed {
   try {
     const batch = decodeTelemetry(payload);
+    const odd = batch.rows.find(({ stamp }) => BigInt.asIntN(64, stamp.monotonicNs) !== stamp.monotonicNs);
+    if (odd !== undefined) {
+      throw new Error(`monotonic: expected times of 64 bits, found ${odd.stamp.monotonicNs} ns`);
+    }
     return {
       kind: 'telemetry',
       vehicle,
@@ -170,9 +174,13 @@ function whyInvalid(record: WireRecord): string | null {
     }
     case 'drop': {
       const { stream, firstSequence, lastSequence, reason } = body.value;
-      if (!isStreamName(stream)) return `stream: expected a stream name, found ${JSON.stringify(stream.slice(0, 80))}`;
-      if (firstSequence < 1n || lastSequence < firstSequence || lastSequence >= maxSafe) {
-        return `sequences: expected 1 ≤ first ≤ last, found ${firstSequence} to ${lastSequence}`;
+      const isBlob = isBlobName(stream);
+      if (!isBlob && !isStreamName(stream)) {
+        return `stream: expected a stream name or blob/<sha256>, found ${JSON.stringify(stream.slice(0, 80))}`;
+      }
+      const lowest = isBlob ? 0n : 1n; // bytes of a file count from 0
+      if (firstSequence < lowest || lastSequence < firstSequence || lastSequence >= maxSafe) {
+        return `sequences: expected ${lowest} ≤ first ≤ last, found ${firstSequence} to ${lastSequence}`;
       }
       return reason.length <= 256 ? null : `reason: expected at most 256 characters, found ${reason.length}`;
     }
@@ -187,6 +195,11 @@ function whyInvalid(record: WireRecord): string | null {
     default:
       return null;
   }
+}
+
+/** Whether a drop names a file, `blob/<sha256>`, instead of a stream. */
+export function isBlobName(stream: string): boolean {
+  return stream.startsWith('blob/') && isSha256(stream.slice('blob/'.length));
 }
 
 /** Decodes the payload of `fender/v1/<vehicle>/state`. */

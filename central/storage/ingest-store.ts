@@ -151,7 +151,7 @@ export class SqliteIngestStore implements IngestStore {
       const sequence = Number(record.sequence);
       if (written.has(sequence) || !holds(fresh, sequence)) continue;
       written.add(sequence);
-      this.#records.write(record, {
+      const isNew = this.#records.write(record, {
         vehicle,
         ledgerId: entry.id,
         receivedMs: nowMs,
@@ -159,6 +159,7 @@ export class SqliteIngestStore implements IngestStore {
         ledgerOf: (of) => this.#ledger.entry(vehicle, epoch, of)?.id ?? null,
       });
       const { body } = record;
+      if (!isNew) continue;
       if (body.case === 'impact') notices.push({ kind: 'impact', vehicle, eventId: body.value.eventId });
       else if (body.case === 'clip') notices.push({ kind: 'clip', vehicle, eventId: body.value.eventId });
     }

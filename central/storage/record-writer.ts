@@ -2,6 +2,7 @@
 import { toBinary } from '@bufbuild/protobuf';
 import type { Statement } from 'better-sqlite3';
 import { RecordSchema, type Record as WireRecord } from '../../sync/wire/wire_pb.js';
+import { isBlobName } from '../ingest/incoming.ts';
 import type { SqliteConnection } from './database.ts';
 
 /** Where a record came from. */
@@ -66,16 +67,19 @@ export class RecordWriter {
     return 'event_id: expected one of its own, found one of another vehicle';
   }
 
-  /** Stores a record that the ledger found new. */
-  write(record: WireRecord, origin: RecordOrigin): void {
+  /**
+   * Stores a record that the ledger found new. False for an impact that is here already: a vehicle that was cut off between
+   * two commits says the same event again under another sequence.
+   */
+  write(record: WireRecord, origin: RecordOrigin): boolean {
     const { body } = record;
-    if (body.case === 'impact') this.#writeImpact(record, body.value, origin);
-    else if (body.case === 'clip') {
+    if (body.case === 'impact') return this.#writeImpact(record, body.value, origin);
+    if (body.case === 'clip') {
       const { eventId, sha256, bytes, startNs, endNs } = body.value;
       this.#insertClip.run(origin.vehicle, eventId, origin.ledgerId, record.sequence, sha256, bytes, startNs, endNs);
     } else if (body.case === 'drop') {
       const { stream, firstSequence, lastSequence, reason } = body.value;
-      const ledgerId = origin.ledgerOf(stream);
+      const ledgerId = isBlobName(stream) ? null : origin.ledgerOf(stream);
       const said = reason === '' ? droppedReasonFallback : reason;
       if (ledgerId === null) this.#keep(record, origin);
       else this.#insertDrop.run(ledgerId, origin.ledgerId, record.sequence, firstSequence, lastSequence, said);
@@ -83,17 +87,18 @@ export class RecordWriter {
       if (body.case === 'diagnostic') this.#noteDiagnostic(record, body.value, origin);
       this.#keep(record, origin);
     }
+    return true;
   }
 
   #writeImpact(
     record: WireRecord,
     impact: Extract<WireRecord['body'], { case: 'impact' }>['value'],
     origin: RecordOrigin,
-  ): void {
+  ): boolean {
     const scores = Object.fromEntries(
       impact.scores.filter(({ score }) => Number.isFinite(score)).map(({ label, score }) => [label, score]),
     );
-    this.#insertEvent.run(
+    const { changes } = this.#insertEvent.run(
       impact.eventId,
       origin.vehicle,
       origin.ledgerId,
@@ -111,6 +116,7 @@ export class RecordWriter {
       impact.modelName,
       impact.modelVersion,
     );
+    return changes > 0;
   }
 
   #noteDiagnostic(

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readRecords, readState, readTelemetry } from '../../central/ingest/incoming.ts';
 import { VehicleQueues } from '../../central/ingest/vehicle-queues.ts';
 import { encodeFrame } from '../../sync/wire/frame.ts';
+import { encodeTelemetry } from '../../sync/wire/telemetry.ts';
 import { TelemetryBatchSchema } from '../../sync/wire/wire_pb.js';
 import { type CentralFixture, openCentral } from './fixture.ts';
 import { encodeBatch, epoch, impactOf, recordOf, rowsOf, TestVehicle } from './test-vehicle.ts';
@@ -65,6 +66,21 @@ test('a batch whose columns are broken is rejected by its sequences, so that the
   await vehicle.until(() => vehicle.acks.length > 0, 'a rejection');
   expect(vehicle.acks[0]).toMatchObject({ epoch, stream: 's', ranges: [] });
   expect(vehicle.acks[0]?.rejected.map(({ sequence }) => sequence)).toEqual([7n, 8n, 9n]);
+  await vehicle.end();
+});
+
+test('times that no database column can hold are rejected, and health stays good', async () => {
+  const vehicle = await TestVehicle.connect('timeless', central.mqtt);
+  const latest = 2n ** 63n - 10_000n;
+  const row = (monotonicNs: bigint) => {
+    const stamp = { capturedAtNs: latest, monotonicNs, bootId: 'b', synchronised: true, estimatedErrorNs: null };
+    return { sequence: 1, stamp, values: { x: 1 } };
+  };
+  const payload = encodeTelemetry({ epoch, stream: 's', nextSequence: 2 }, [row(2n * latest)]);
+  await vehicle.publish('fender/v1/timeless/telemetry', payload);
+  await vehicle.until(() => vehicle.acks.length > 0, 'a rejection');
+  expect(vehicle.acks[0]?.rejected).toMatchObject([{ sequence: 1n }]);
+  expect(await central.get('/healthz')).toMatchObject({ status: 200 });
   await vehicle.end();
 });
 

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { readRecords, readTelemetry } from '../../central/ingest/incoming.ts';
 import { type OpenDatabase, openDatabase } from '../../central/storage/database.ts';
+import { readEvents } from '../../central/storage/event-queries.ts';
 import { readLedger } from '../../central/storage/fleet-queries.ts';
 import { type CommittedBatch, SqliteIngestStore } from '../../central/storage/ingest-store.ts';
 import { readHistory } from '../../central/storage/telemetry-queries.ts';
@@ -126,6 +127,59 @@ test('the ledger tells what is missing and what was declared dropped', async () 
       dropped: [{ first: 3, last: 9, reason: 'disk-full' }],
       duplicates: 0,
     });
+  } finally {
+    await database.close();
+    await folder.remove();
+  }
+});
+
+test('an event said again under another sequence shows once, is told once, and the ledger holds both sequences', async () => {
+  const folder = await temporaryFolder();
+  const database = await openDatabase(folder.path);
+  try {
+    const store = new SqliteIngestStore(database.writer);
+    const first = readRecords('v1', encodeBatch('events', [impactOf(1, 'event-1')], 2));
+    const again = readRecords('v1', encodeBatch('events', [impactOf(2, 'event-1'), impactOf(3, 'event-3')], 4));
+    const results = [];
+    for (const content of [first, again, again]) results.push(await store.commit([content as never], 0));
+    expect(results.flatMap(({ batches }) => batches.map(({ held }) => held))).toEqual([[[1, 1]], [[2, 3]], [[2, 3]]]);
+    expect(results.flatMap(({ notices }) => notices)).toEqual([
+      { kind: 'impact', vehicle: 'v1', eventId: 'event-1' },
+      { kind: 'impact', vehicle: 'v1', eventId: 'event-3' },
+    ]);
+    const { total, events } = await readEvents(database.reader, {
+      sort: 'captured_at',
+      order: 'asc',
+      limit: 10,
+      offset: 0,
+    });
+    expect([total, ...events.map(({ id }) => id)]).toEqual([2, 'event-1', 'event-3']);
+    expect((await readLedger(database.reader, 'v1')).streams).toMatchObject([
+      { stream: 'events', held: [[1, 3]], missing: [], duplicates: 2 },
+    ]);
+  } finally {
+    await database.close();
+    await folder.remove();
+  }
+});
+
+test('a file that the vehicle had to give up is a record like any other, and no stream of the ledger', async () => {
+  const folder = await temporaryFolder();
+  const database = await openDatabase(folder.path);
+  try {
+    const store = new SqliteIngestStore(database.writer);
+    const stream = `blob/${'a'.repeat(64)}`;
+    const drop = recordOf(1, {
+      case: 'drop',
+      value: { $typeName: 'fender.v1.Drop', stream, firstSequence: 0n, lastSequence: 99n, reason: 'file-missing' },
+    });
+    const content = readRecords('v1', encodeBatch('drops', [drop], 2));
+    const { batches } = await store.commit([content as never], 0);
+    expect(batches).toMatchObject([{ held: [[1, 1]], rejected: [], stored: 1 }]);
+    const { streams } = await readLedger(database.reader, 'v1');
+    expect(streams).toMatchObject([{ stream: 'drops', held: [[1, 1]], missing: [] }]);
+    const kept = await database.reader.selectFrom('records').select('kind').execute();
+    expect(kept).toEqual([{ kind: 'drop' }]);
   } finally {
     await database.close();
     await folder.remove();
