@@ -44,6 +44,8 @@ class FileReadable implements IReadable {
 
 const maxReadBytes = 64 * 1024 * 1024;
 const maxChunkBytes = 64 * 1024 * 1024;
+/** Of all messages that are read, decompressed: minutes of sound. A clip is seconds long. */
+const maxMessageBytes = 256 * 1024 * 1024;
 
 /** One message of a clip. `logTimeNs`: UTC nanoseconds. `fields`: decoded by the schema in the file. */
 export interface ClipMessage {
@@ -77,8 +79,16 @@ export async function readClip(
     const wanted = channels.filter((channel) => channel.messageEncoding === 'cdr' && readers.has(channel.schemaId));
     const messages: ClipMessage[] = [];
     let skipped = 0;
+    let readBytes = 0;
     if (wanted.length === 0) return { messages, skipped };
     for await (const message of reader.readMessages({ topics: wanted.map((channel) => channel.topic) })) {
+      readBytes += message.data.byteLength;
+      if (readBytes > maxMessageBytes) {
+        throw new CentralError(
+          'clip-unreadable',
+          `${path}: expected at most ${maxMessageBytes} bytes of messages, found more`,
+        );
+      }
       const channel = reader.channelsById.get(message.channelId);
       const decoder = channel === undefined ? undefined : readers.get(channel.schemaId);
       const schema = channel === undefined ? undefined : reader.schemasById.get(channel.schemaId);

@@ -59,15 +59,12 @@ export function joinSound(messages: readonly ClipMessage[]): Sound | null {
   for (const piece of pieces) {
     if (piece.rateHz !== rateHz || piece.channels !== channels) continue;
     const stamped = Math.round((Number(piece.atNs - startNs) / 1e9) * rateHz);
-    const gap = stamped - frames;
-    if (gap > toleranceS * rateHz) {
-      frames += gap;
-      missingFrames += gap;
-    }
+    const gap = stamped - frames > toleranceS * rateHz ? stamped - frames : 0;
     const count = piece.pcm.length / channels;
-    if (frames + count > maxFrames / channels) break;
-    placed.push({ frame: frames, pcm: piece.pcm });
-    frames += count;
+    if (frames + gap + count > maxFrames / channels) break;
+    missingFrames += gap;
+    placed.push({ frame: frames + gap, pcm: piece.pcm });
+    frames += gap + count;
   }
   const pcm = new Int16Array(frames * channels);
   for (const { frame, pcm: samples } of placed) pcm.set(samples, frame * channels);

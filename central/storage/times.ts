@@ -13,7 +13,10 @@ export function atOfMs(ms: number): string {
   return new Date(Math.min(latestMs, Math.max(earliestMs, ms))).toISOString();
 }
 
-/** UTC nanoseconds since 1970 of an RFC 3339 time; to the millisecond. */
+/** Half of what 64 bits hold, so that differences fit too: the years 1823 to 2116. */
+const limitMs = 2 ** 62 / 1e6;
+
+/** UTC nanoseconds since 1970 of an RFC 3339 time, to the millisecond; a year before 1824 or after 2115 becomes that limit. */
 export function nsOfAt(at: string): bigint {
-  return BigInt(Date.parse(at)) * 1_000_000n;
+  return BigInt(Math.trunc(Math.min(limitMs, Math.max(-limitMs, Date.parse(at))))) * 1_000_000n;
 }

@@ -140,6 +140,12 @@ describe('vehicles', () => {
     expect(field?.t[0]).toBe(Date.parse('2026-01-02T03:04:10.500Z'));
   });
 
+  test('history between any times that can be written', async () => {
+    const query = 'stream=bme680/environment&from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59.999Z&points=5000';
+    const { fields } = await fetchAs(`/api/vehicles/truck-1/history?${query}`, historySchema);
+    expect(fields.temperature_c).toMatchObject({ min: [1], mean: [50.5], max: [100] });
+  });
+
   test('the ledger', async () => {
     const { streams } = await fetchAs('/api/vehicles/truck-1/ledger', ledgerSchema);
     expect(streams.find(({ stream }) => stream === 'bme680/environment')).toMatchObject({
@@ -184,6 +190,7 @@ describe('events', () => {
     expect(await ids('min_score=0.65&sort=label')).toEqual([2, 'event-3', 'event-1']);
     expect(await ids('from=2026-01-02T03:04:07Z&to=2026-01-02T03:04:08Z')).toEqual([1, 'event-2']);
     expect(await ids('vehicle=nobody')).toEqual([0]);
+    expect(await ids('from=0001-01-01T00:00:00Z&to=9999-12-31T23:59:59Z&limit=1')).toEqual([3, 'event-3']);
   });
 
   test('one event with its finished clip', async () => {

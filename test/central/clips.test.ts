@@ -51,6 +51,17 @@ test('missing sound becomes silence of the same length, so that what follows kee
   expect(sound?.pcm.slice(4 * per)).toEqual(holed.pcm.slice(4 * per));
 });
 
+test('a stamp far away ends the sound instead of filling the memory with silence', async () => {
+  const messages = await messagesOf(clip);
+  const sounds = messages.filter(({ type }) => type === 'foxglove_msgs/msg/RawAudio');
+  const first = sounds[0]?.fields.timestamp as { sec: number; nsec: number };
+  for (const hours of [1, 100_000]) {
+    const timestamp = { sec: first.sec + 3600 * hours, nsec: first.nsec };
+    const odd = sounds.map((one, at) => (at < 3 ? one : { ...one, fields: { ...one.fields, timestamp } }));
+    expect(joinSound(odd)).toMatchObject({ frames: 3 * chunkFrames, missingFrames: 0 });
+  }
+});
+
 test('every sensor becomes a series over the clip, with its unit; what was not measured is left out', async () => {
   const series = toSeries(await messagesOf(clip), clip.startNs);
   const shown = Object.fromEntries(
