@@ -52,6 +52,8 @@ export interface ClipOptions {
 
 const outsideChunks = new Set<number>([Opcode.SCHEMA, Opcode.CHANNEL, Opcode.MESSAGE]);
 const maxChunkBytes = 256 * 1024;
+/** Ends the name of a clip that is being written. */
+const partialSuffix = '.partial';
 /** 80 s of eight channels; a longer span is a mistake of the caller. */
 const maxClipBytes = 64 * 1024 * 1024;
 /** How much earlier than a span a message may start whose sound reaches into it. */
@@ -82,7 +84,7 @@ export async function writeClip(
     );
   }
   await mkdir(options.clipFolder, { recursive: true });
-  const partial = join(options.clipFolder, `${randomUUID()}.partial`);
+  const partial = join(options.clipFolder, `${randomUUID()}${partialSuffix}`);
   const handle = await createDurable(partial);
   const hash = createHash('sha256');
   let bytes = 0;
@@ -101,6 +103,14 @@ export async function writeClip(
     await handle.close().catch(() => {});
     await rm(partial, { force: true });
     throw error;
+  }
+}
+
+/** Removes what a crash left of clips that were being written. Only before the first clip is written. */
+export async function removePartialClips(clipFolder: string): Promise<void> {
+  const names = await readdir(clipFolder).catch(() => []);
+  for (const name of names) {
+    if (name.endsWith(partialSuffix)) await rm(join(clipFolder, name), { force: true });
   }
 }
 

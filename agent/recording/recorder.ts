@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import type { Clock, Diagnostic } from '../../drivers/sample.ts';
 import { ChannelTable } from './channel-table.ts';
 import { ChunkQueue, loggedNs } from './chunk-queue.ts';
-import { type Clip, type ClipOptions, cutClipFromSegments, writeClip } from './clip.ts';
+import { type Clip, type ClipOptions, cutClipFromSegments, removePartialClips, writeClip } from './clip.ts';
 import { type CreateDurable, syncFolder } from './durable-file.ts';
 import { LossLedger, type TopicLoss } from './loss-ledger.ts';
 import type { Message } from './message.ts';
@@ -136,6 +136,7 @@ export class Recorder {
     const recordingId = options.recordingId ?? newRecordingId(clock);
     await mkdir(recordings, { recursive: true });
     await mkdir(join(recordings, recordingId));
+    await removePartialClips(options.clipFolder);
     await syncFolder(recordings);
     return new Recorder(recordings, recordingId, options, clock);
   }

@@ -96,24 +96,24 @@ function metadataYaml(segments: readonly SegmentFacts[], custom: Readonly<Record
   );
 }
 
-/** Writes a recording's `metadata.yaml`, durably. */
+/** Writes a recording's `metadata.yaml`, durably: of those `segments` that were not removed meanwhile to make room. */
 export async function writeMetadata(
   folder: string,
   segments: readonly SegmentFacts[],
   custom: Readonly<Record<string, string>>,
 ): Promise<void> {
-  await replaceDurably(join(folder, metadataName), new TextEncoder().encode(metadataYaml(segments, custom)));
+  const there = new Set(await readdir(folder));
+  const kept = segments.filter(({ file }) => there.has(file));
+  await replaceDurably(join(folder, metadataName), new TextEncoder().encode(metadataYaml(kept, custom)));
 }
 
-/** Whether `metadata.yaml` is there and names every finished segment. */
+/** Whether `metadata.yaml` is there, names every finished segment, and none that was removed. */
 export async function metadataIsCurrent(folder: string): Promise<boolean> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.mcap'));
-  try {
-    const text = await readFile(join(folder, metadataName), 'utf8');
-    return names.every((name) => text.includes(name));
-  } catch {
-    return names.length === 0;
-  }
+  const text = await readFile(join(folder, metadataName), 'utf8').catch(() => null);
+  if (text === null) return names.length === 0;
+  const listed = new Set(text.match(/[\w.-]+\.mcap\b/g));
+  return listed.size === names.length && names.every((name) => listed.has(name));
 }
 
 /** Makes `metadata.yaml` anew from the summaries of a folder's finished segments. */

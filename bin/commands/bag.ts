@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { EXIT, EXIT_HELP } from '../exit-codes.ts';
 import { startProgress } from '../progress.ts';
-import { run } from '../run.ts';
+import { run, UsageError } from '../run.ts';
 
 export function bagCommand(): Command {
   const bag = new Command('bag').summary('look into recordings, recover damaged ones').addHelpText('after', EXIT_HELP);
@@ -14,15 +14,17 @@ export function bagCommand(): Command {
 function infoCommand(): Command {
   return new Command('info')
     .summary('topics, counts, times and damage of a bag')
-    .description('Prints what is in an MCAP file, or in each segment of a recording’s folder, finished or not.')
-    .argument('<path>', 'an MCAP file or the folder of a recording')
+    .description('Prints what is in MCAP files, or in each segment of recordings’ folders, finished or not.')
+    .argument('<paths...>', 'MCAP files or folders of recordings')
     .option('--json', 'print one JSON array instead of text')
     .addHelpText('after', `${EXIT_HELP}\n\nExample:\n  fender bag info var/demo/agent/recordings/*`)
-    .action((path: string, options: { json?: true }) =>
+    .action((paths: string[], options: { json?: true }) =>
       run(async () => {
         const { bagFiles, bagInfo, formatBagInfo } = await import('../../agent/recording/bag-info.ts');
+        const files = (await Promise.all(paths.map(bagFiles))).flat();
+        if (files.length === 0) throw new UsageError(`${paths.join(' ')}: expected MCAP files (*.mcap), found none`);
         const infos = [];
-        for (const file of await bagFiles(path)) {
+        for (const file of files) {
           const progress = startProgress(file);
           try {
             infos.push(await bagInfo(file, (done, total) => progress.update(done, total)));

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
-import { copyFileSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { startAgent, until } from '../end-to-end/processes.ts';
 import { filesBelow } from '../fault/bag-contents.ts';
@@ -134,6 +134,15 @@ describe('a bag', () => {
     expect(info.complete).toBe(true);
     const topics = info.topics.map(({ topic }: { topic: string }) => topic);
     expect(topics).toEqual(expect.arrayContaining(['/uma8/audio', '/bme680/temperature', '/plantower/particulate']));
+  });
+
+  test('info takes several bags, as a shell makes of a pattern, and says when there are none', async () => {
+    const { status, out } = await fender('bag', 'info', bag, dirname(bag), '--json');
+    expect(status).toBe(0);
+    expect(JSON.parse(out)).toHaveLength(2);
+    const none = join(folder, 'no-bags');
+    mkdirSync(none);
+    expect((await fender('bag', 'info', none)).status).toBe(2);
   });
 
   test('a torn one is told by info with status 3, and recovered to a whole one', async () => {

@@ -110,6 +110,16 @@ describe('a clip', () => {
     await recorder.close();
   });
 
+  test('that a crash left half written is gone at the next start; whole ones stay', async () => {
+    const folder = await scratchFolder();
+    await mkdir(join(folder, 'clips'));
+    await writeFile(join(folder, 'clips/0b4f.partial'), 'half');
+    await writeFile(join(folder, 'clips/clip_1_abc.mcap'), 'whole');
+    const recorder = await recordSeconds(folder, 1);
+    expect(await readdir(join(folder, 'clips'))).toEqual(['clip_1_abc.mcap']);
+    await recorder.close();
+  });
+
   test('of a span without messages is refused, and leaves no file', async () => {
     const folder = await scratchFolder();
     const recorder = await recordSeconds(folder, 1);

@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { McapIndexedReader } from '@mcap/core';
@@ -127,6 +127,21 @@ describe('a recording', () => {
       },
     });
     expect(text).toContain(`nanoseconds_since_epoch: ${startNs}`);
+  });
+
+  test('names in metadata.yaml no segment that was removed meanwhile to make room', async () => {
+    const folder = await scratchFolder();
+    const recorder = await open(folder, { maxSegmentBytes: 1_000_000 });
+    const drive = join(folder, 'recordings/drive');
+    await record(recorder, 3);
+    await recorder.flush();
+    await rm(join(drive, 'drive_0.mcap'));
+    await record(recorder, 3, 3);
+    await recorder.close();
+    const { rosbag2_bagfile_information: information } = parse(await readFile(join(drive, 'metadata.yaml'), 'utf8'));
+    const left = (await readdir(drive)).filter((name) => name.endsWith('.mcap')).sort();
+    expect(left.length).toBeGreaterThanOrEqual(2);
+    expect(information.relative_file_paths).toEqual(left);
   });
 
   test('splits by size', async () => {

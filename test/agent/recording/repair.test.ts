@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type McapTypes, Opcode } from '@mcap/core';
 import fc from 'fast-check';
@@ -184,6 +184,12 @@ describe('the repair at start', () => {
       0, 1, 4, 5, 6, 7,
     ]);
     expect(await repairRecordings(folder, 'now')).toEqual([]);
+
+    // A segment that was removed to make room is not promised to `ros2 bag` any more.
+    await rm(join(folder, 'one/one_0.mcap'));
+    await repairRecordings(folder, 'now');
+    const after = parse(await readFile(join(folder, 'one/metadata.yaml'), 'utf8'));
+    expect(after.rosbag2_bagfile_information).toMatchObject({ relative_file_paths: ['one_1.mcap'] });
   });
 });
 
