@@ -57,6 +57,8 @@ interface Receiving {
 }
 
 const maxJobsPerBlob = 1024;
+/** Files of one vehicle being written at a time; vehicles send one after the other. */
+const maxBusyPerVehicle = 16;
 
 export class BlobReceiver {
   readonly #parts: BlobReceiverParts;
@@ -64,6 +66,8 @@ export class BlobReceiver {
   readonly #receiving = new Map<string, Receiving>();
   readonly #queuedBytes = new Map<string, number>();
   readonly #working = new Set<Promise<void>>();
+  /** How many files of a vehicle are being written. */
+  readonly #busy = new Map<string, number>();
 
   constructor(parts: BlobReceiverParts, limits: BlobLimits = defaultBlobLimits) {
     this.#parts = parts;
@@ -100,6 +104,11 @@ export class BlobReceiver {
   #enqueue(vehicle: string, sha256: string, job: Job, bytes: number): void {
     const key = `${vehicle} ${sha256}`;
     let blob = this.#receiving.get(key);
+    const busy = this.#busy.get(vehicle) ?? 0;
+    if (blob === undefined && busy >= maxBusyPerVehicle) {
+      this.#parts.refused(vehicle, 'blob-queue-full', `${busy} files being written`);
+      return;
+    }
     if (blob === undefined) {
       blob = { vehicle, sha256, jobs: [], working: false, file: null, bytes: -1, written: [] };
     } else {
@@ -114,6 +123,7 @@ export class BlobReceiver {
     this.#queuedBytes.set(vehicle, (this.#queuedBytes.get(vehicle) ?? 0) + bytes);
     if (blob.working) return;
     blob.working = true;
+    this.#busy.set(vehicle, busy + 1);
     const work = this.#work(key, blob).finally(() => this.#working.delete(work));
     this.#working.add(work);
   }
@@ -134,6 +144,9 @@ export class BlobReceiver {
       else this.#queuedBytes.delete(blob.vehicle);
     }
     blob.working = false;
+    const busy = (this.#busy.get(blob.vehicle) ?? 1) - 1;
+    if (busy > 0) this.#busy.set(blob.vehicle, busy);
+    else this.#busy.delete(blob.vehicle);
     if (blob.file === null) this.#receiving.delete(key);
     await this.#closeIdle();
   }

@@ -13,7 +13,15 @@ import type { Metrics } from '../metrics.ts';
 import type { CommitResult, CommittedBatch, IngestStore, Notice } from '../storage/ingest-store.ts';
 import { mergeRanges } from '../storage/ranges.ts';
 import type { BlobReceiver, BlobReport } from './blob-receiver.ts';
-import { type Content, type Malformed, type Rejection, readRecords, readState, readTelemetry } from './incoming.ts';
+import {
+  type Content,
+  type Malformed,
+  type Rejection,
+  readRecords,
+  readState,
+  readTelemetry,
+  type StateContent,
+} from './incoming.ts';
 import { type QueuedMessage, type QueueLimits, VehicleQueues } from './vehicle-queues.ts';
 
 export interface IngestParts {
@@ -46,6 +54,8 @@ export class Ingest {
   readonly #parts: IngestParts;
   readonly #queues = new VehicleQueues(queueLimits);
   readonly #warnings: WarningLimiter;
+  /** Of each vehicle the newest state that could not be committed: it is said once, and not again like records. */
+  readonly #owedStates = new Map<string, StateContent>();
   #draining: Promise<void> | null = null;
   #failure: string | null = null;
   #closed = false;
@@ -150,7 +160,8 @@ export class Ingest {
 
   /** Decodes messages until a transaction is full. */
   #takeGroup(): Content[] {
-    const contents: Content[] = [];
+    const contents: Content[] = [...this.#owedStates.values()];
+    this.#owedStates.clear();
     let records = 0;
     while (records < maxGroupRecords && contents.length < maxGroupMessages) {
       const messages = this.#queues.take(8);
@@ -198,8 +209,12 @@ export class Ingest {
         code,
         found: messageOf(error),
       });
-      // One message that the database will not have must not hold back the others.
-      if (contents.length > 1 && !storageDown.test(code)) for (const content of contents) await this.#commit([content]);
+      if (storageDown.test(code)) {
+        for (const content of contents) if (content.kind === 'state') this.#owedStates.set(content.vehicle, content);
+      } else if (contents.length > 1) {
+        // One message that the database will not have must not hold back the others.
+        for (const content of contents) await this.#commit([content]);
+      }
     }
   }
 

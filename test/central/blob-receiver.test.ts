@@ -127,6 +127,19 @@ test('what is too large, outside of its file, never offered, or too much at once
   }, limits);
 });
 
+test('offers of any number of files occupy a bounded number of them, and are taken again later', async () => {
+  await withReceiver(async ({ receiver, reports, refusals }) => {
+    const names = Array.from({ length: 200 }, (_, index) => index.toString(16).padStart(64, '0'));
+    for (const name of names) receiver.offer('v1', name, 10, '');
+    receiver.offer('v2', names[0] as string, 10, '');
+    expect(refusals).toEqual(new Array(184).fill('blob-queue-full'));
+    await expect.poll(() => reports.length, { timeout: 20_000 }).toBe(17);
+    receiver.offer('v1', names[199] as string, 10, '');
+    await expect.poll(() => reports.length, { timeout: 20_000 }).toBe(18);
+    expect(reports.every(({ error }) => error === '')).toBe(true);
+  });
+});
+
 test('two vehicles may have the same file; what one has sent is not taken from the other', async () => {
   await withReceiver(async (bench) => {
     const data = Buffer.from('shared');
