@@ -1,11 +1,11 @@
 /**
- * Keeps recordings within their share of the disk: the oldest recording goes first, then the oldest finished segments of the
- * running one. Each removal is reported.
+ * Keeps recordings within their share of the disk, and the disk from filling up by whatever else is on it: the oldest recording
+ * goes first, then the oldest finished segments of the running one. Each removal is reported.
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Diagnostic } from '../drivers/sample.ts';
-import { readDisk } from './health/machine.ts';
+import { type DiskSpace, readDisk } from './health/machine.ts';
 
 /** What retention works on. */
 export interface RetentionParts {
@@ -15,9 +15,12 @@ export interface RetentionParts {
   /** Share of the disk that recordings may take, 0 to 1. */
   readonly diskShare: number;
   readonly report: (diagnostic: Diagnostic) => void;
-  /** The disk's size in bytes; null when it cannot be told. */
-  readonly diskBytes?: () => Promise<number | null>;
+  /** Size and free room of the disk; null when they cannot be told. */
+  readonly readDisk?: () => Promise<DiskSpace | null>;
 }
+
+/** Free room kept by giving up recordings: twice what the recorder needs to go on (64 MiB), which one minute of sound does not fill. */
+const KEPT_FREE_BYTES = 128 * 1024 * 1024;
 
 interface Removable {
   readonly path: string;
@@ -26,12 +29,11 @@ interface Removable {
 
 /** Removes what is too much, once. Returns what was removed; never rejects. */
 export async function retain(parts: RetentionParts): Promise<readonly Removable[]> {
-  const diskBytes = parts.diskBytes ?? (async () => (await readDisk(parts.recordingsFolder))?.totalBytes ?? null);
   try {
-    const total = await diskBytes();
-    if (total === null) return [];
+    const disk = await (parts.readDisk ?? (() => readDisk(parts.recordingsFolder)))();
+    if (disk === null) return [];
     const { removable, usedBytes } = await survey(parts.recordingsFolder, parts.recordingId);
-    const allowed = total * parts.diskShare;
+    const allowed = Math.min(disk.totalBytes * parts.diskShare, usedBytes + disk.freeBytes - KEPT_FREE_BYTES);
     const removed: Removable[] = [];
     let used = usedBytes;
     for (const each of removable) {
@@ -90,8 +92,8 @@ function retentionReport(removed: readonly Removable[], allowedBytes: number): D
     source: 'retention',
     level: 'warn',
     code: 'recordings-removed',
-    message: `expected at most ${Math.round(allowedBytes)} bytes of recordings, removed the oldest: ${removed.map(({ path }) => path).join(', ')}`,
-    cure: 'Fetch recordings sooner, use a larger disk or raise recorder.disk_share.',
+    message: `expected at most ${Math.max(0, Math.round(allowedBytes))} bytes of recordings, removed the oldest: ${removed.map(({ path }) => path).join(', ')}`,
+    cure: 'Fetch recordings sooner, free other room, use a larger disk or raise recorder.disk_share.',
     values: { removed: removed.length, bytes },
   };
 }

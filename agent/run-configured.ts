@@ -18,7 +18,7 @@ export async function runConfigured(config: AgentConfig, signal: AbortSignal): P
   const log = createLog(config.log.level);
   const release = await lockDataFolder(config.data_dir);
   try {
-    const manager = await connectServiceManager();
+    const manager = connectServiceManager();
     const version = await readVersion();
     const agent = await startAgent(config, { log, version, programFolder });
     log('info', 'the agent runs', aboutAgent(config, version, agent));

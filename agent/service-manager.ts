@@ -1,6 +1,6 @@
 /**
- * Talks to systemd as sd_notify(3) describes, when there is one: readiness, status and watchdog. Through the `sd-notify` addon
- * where it is built, else through the program systemd-notify (the unit then needs NotifyAccess=all); without systemd it is silent.
+ * Talks to systemd as sd_notify(3) describes, when there is one: readiness, status and watchdog. Through the program
+ * systemd-notify, since Node has no datagram sockets (the unit needs NotifyAccess=all); without systemd it is silent.
  */
 import { execFile } from 'node:child_process';
 
@@ -18,11 +18,11 @@ export interface ServiceManager {
 type SendState = (state: string) => void;
 
 /** Connects to the service manager of `env`; one that is not there is replaced by silence. */
-export async function connectServiceManager(env: NodeJS.ProcessEnv = process.env): Promise<ServiceManager> {
+export function connectServiceManager(env: NodeJS.ProcessEnv = process.env): ServiceManager {
   const socket = env.NOTIFY_SOCKET;
   const watchdogMs = watchdogPeriodMs(env);
   if (socket === undefined || socket === '') return serviceManager(() => {}, null);
-  return serviceManager((await addonSender()) ?? programSender(), watchdogMs);
+  return serviceManager(programSender(), watchdogMs);
 }
 
 /**
@@ -43,16 +43,6 @@ function serviceManager(send: SendState, watchdogMs: number | null): ServiceMana
     stopping: () => send('STOPPING=1\nSTATUS=stopping'),
     watchdogMs,
   };
-}
-
-async function addonSender(): Promise<SendState | null> {
-  try {
-    const { default: addon } = await import('sd-notify');
-    return (state) => addon.sendState(`${state}\n`);
-  } catch {
-    // The addon needs libsystemd's headers to be built; without it the program does the same.
-    return null;
-  }
 }
 
 function programSender(): SendState {

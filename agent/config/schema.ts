@@ -81,7 +81,7 @@ const uma8 = section('The miniDSP UMA-8 microphone array.', {
     'none',
     'Where sound comes from: the device, files, the built-in generator, or nowhere.',
   ),
-  device: key(path.default('hw:CARD=micArray,DEV=0'), 'none', 'The ALSA device that arecord opens.'),
+  device: key(path.default('plughw:CARD=micArray,DEV=0'), 'none', 'The ALSA device that arecord opens.'),
   sound: key(z.string().default(''), 'none', 'The WAV file or folder that the replay source plays, in a loop.'),
   seed: key(
     z.int().min(0).max(0xffffffff).default(1),

@@ -42,6 +42,20 @@ describe('retention', () => {
     for (const name of names) await writeFile(join(folder, id, name), Buffer.alloc(100));
   }
 
+  const disk =
+    (totalBytes: number, freeBytes = 1e12) =>
+    async () => ({ totalBytes, freeBytes });
+
+  it('gives up recordings when other things have filled the disk, as many as are needed', async () => {
+    await record('2026-01-01', ['a_0.mcap', 'a_1.mcap']);
+    await record('2026-01-02', ['b_0.mcap', 'b_1.mcap.active']);
+    const parts = { recordingsFolder: folder, recordingId: '2026-01-02', diskShare: 0.9, report: () => {} };
+    const kept = 128 * 1024 * 1024;
+    expect(await retain({ ...parts, readDisk: disk(1e12, kept) })).toEqual([]);
+    const removed = await retain({ ...parts, readDisk: disk(1e12, kept - 150) });
+    expect(removed.map(({ path }) => path.slice(folder.length + 1))).toEqual(['2026-01-01']);
+  });
+
   it('removes the oldest recordings first, then the oldest finished segments of the running one, and says so', async () => {
     await record('2026-01-01', ['a_0.mcap', 'a_1.mcap']);
     await record('2026-01-02', ['b_0.mcap']);
@@ -53,8 +67,8 @@ describe('retention', () => {
       diskShare: 0.5,
       report: (each: Diagnostic) => reports.push(each),
     };
-    expect(await retain({ ...parts, diskBytes: async () => 1_200 })).toEqual([]);
-    const removed = await retain({ ...parts, diskBytes: async () => 400 });
+    expect(await retain({ ...parts, readDisk: disk(1_200) })).toEqual([]);
+    const removed = await retain({ ...parts, readDisk: disk(400) });
     expect(removed.map(({ path }) => path.slice(folder.length + 1))).toEqual([
       '2026-01-01',
       '2026-01-02',
