@@ -1,6 +1,6 @@
 /**
- * Records until it is killed, and says on its standard output what it gave to the recorder, and whenever the recorder had brought
- * all of that to the file system.
+ * Records until it is killed, and says on its standard output how many messages of each topic it had given to the recorder whenever
+ * that had brought all of them to the file system.
  */
 
 import { writeSync } from 'node:fs';
@@ -13,7 +13,7 @@ const options = {
   vehicle: 'car-7',
   clipFolder: join(folder, 'clips'),
   minFreeBytes: 0,
-  slowFlushMs: 50,
+  slowFlushMs: 3,
   maxSegmentBytes: 2_000_000,
 };
 const recorder = await Recorder.open(join(folder, 'recordings'), options, clock);
@@ -25,5 +25,4 @@ setInterval(() => {
   recorder.write(sound(given));
   recorder.write(temperature(given));
   given += 1;
-  writeSync(1, `given ${given} ${Date.now()}\n`);
 }, 10);

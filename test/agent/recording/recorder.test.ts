@@ -2,8 +2,9 @@ import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { McapIndexedReader } from '@mcap/core';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parse } from 'yaml';
+import { bagInfo } from '../../../agent/recording/bag-info.ts';
 import { readableOf } from '../../../agent/recording/bag-summary.ts';
 import { memorySource } from '../../../agent/recording/byte-source.ts';
 import { Recorder, type RecorderOptions } from '../../../agent/recording/recorder.ts';
@@ -164,6 +165,23 @@ describe('a recording', () => {
     expect(recorder.stats().lastSyncMonotonicNs).not.toBeNull();
     await recorder.close();
     expect((await readdir(join(folder, 'recordings/drive'))).sort()).toEqual(['drive_0.mcap', 'metadata.yaml']);
+  });
+
+  test('brings sound to the file at once and slow topics within 500 ms, with nothing else to push them', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const folder = await scratchFolder();
+    const recorder = await open(folder);
+    const untilRecorded = async (messages: number): Promise<void> => {
+      while (recorder.stats().queueBytes > 0) await new Promise(setImmediate);
+      expect((await bagInfo(join(folder, 'recordings/drive/drive_0.mcap.active'))).messages).toBe(messages);
+    };
+    recorder.write(sound(0));
+    await untilRecorded(1);
+    recorder.write(temperature(0));
+    vi.advanceTimersByTime(500);
+    await untilRecorded(2);
+    await recorder.close();
   });
 
   test('counts what was lost before it, and keeps the count in the bag', async () => {
