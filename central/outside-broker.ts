@@ -5,6 +5,7 @@
 import mqtt from 'mqtt';
 import { centralSubscriptions } from '../sync/wire/topics.ts';
 import { type Broker, type Receive, readTls, type TlsFiles } from './broker.ts';
+import { CentralError } from './error.ts';
 
 export interface OutsideBrokerOptions {
   /** mqtt:// or mqtts:// with host and port, user and password where the broker wants them. */
@@ -23,8 +24,15 @@ export function outsideSubscriptions(): string[] {
   );
 }
 
-/** Connects, and stays connected: the promise resolves at once, `status()` tells how it is. */
+/**
+ * Connects, and stays connected: the promise resolves at once, `status()` tells how it is. Throws CentralError `options`
+ * for an address that can never work.
+ */
 export async function startOutsideBroker(options: OutsideBrokerOptions): Promise<Broker> {
+  if (!/^(mqtts?|wss?):\/\/[^/]/.test(options.url) || !URL.canParse(options.url)) {
+    const found = JSON.stringify(options.url.replace(/\/\/.*@/, '//…@').slice(0, 200));
+    throw new CentralError('options', `address of the broker: expected mqtt://host:port or mqtts://…, found ${found}`);
+  }
   const client = mqtt.connect(options.url, {
     clientId: options.clientId,
     protocolVersion: 4,

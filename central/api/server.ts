@@ -1,6 +1,6 @@
 /** The HTTP server of central: routes by their schemas, the OpenAPI document, errors in one shape, security headers. */
 import swagger from '@fastify/swagger';
-import Fastify, { type FastifyError } from 'fastify';
+import Fastify, { type FastifyError, type FastifyReply } from 'fastify';
 import {
   hasZodFastifySchemaValidationErrors,
   jsonSchemaTransform,
@@ -47,6 +47,10 @@ export async function createApi(parts: ApiParts): Promise<Api> {
     forceCloseConnections: true,
     bodyLimit: 64 * 1024,
     requestTimeout: 30_000,
+    // What no route could be found for: an address that does not decode.
+    frameworkErrors(error, _request, reply: FastifyReply) {
+      reply.code(error.statusCode ?? 400).send({ error: { code: codeOf(error), message: error.message } });
+    },
   }).withTypeProvider<ZodTypeProvider>();
   api.setValidatorCompiler(validatorCompiler);
   api.setSerializerCompiler(serializerCompiler);

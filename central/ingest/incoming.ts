@@ -65,6 +65,8 @@ const eventIdPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
 const levels: ReadonlySet<string> = new Set(['ok', 'warn', 'error', 'stale']);
 const maxRecords = 4096;
 const maxTextLength = 16_384;
+/** Names, versions, codes. */
+const maxNameLength = 256;
 const maxSafe = BigInt(Number.MAX_SAFE_INTEGER);
 
 function malformed(vehicle: string, expected: string, found: string): Malformed {
@@ -156,14 +158,14 @@ function whyInvalid(record: WireRecord): string | null {
   const { body } = record;
   switch (body.case) {
     case 'impact': {
-      const { eventId, label, score, durationS, scores } = body.value;
+      const { eventId, label, score, durationS, scores, modelName, modelVersion } = body.value;
       if (!eventIdPattern.test(eventId))
         return `event_id: expected a UUID, found ${JSON.stringify(eventId.slice(0, 80))}`;
       if (label.length < 1 || label.length > 64) return `label: expected 1 to 64 characters, found ${label.length}`;
       if (!(score >= 0 && score <= 1)) return `score: expected 0 to 1, found ${score}`;
       if (!(durationS >= 0 && durationS < 86_400)) return `duration_s: expected 0 to 86400, found ${durationS}`;
       if (scores.length > 256) return `scores: expected at most 256, found ${scores.length}`;
-      return null;
+      return whyLong([modelName, modelVersion, ...scores.map((one) => one.label)], maxNameLength);
     }
     case 'clip': {
       const { eventId, sha256, bytes } = body.value;
@@ -185,16 +187,20 @@ function whyInvalid(record: WireRecord): string | null {
       return reason.length <= 256 ? null : `reason: expected at most 256 characters, found ${reason.length}`;
     }
     case 'diagnostic': {
-      const { source, level, message, cure } = body.value;
+      const { source, level, code, message, cure, values } = body.value;
       if (source.length < 1 || source.length > 64) return `source: expected 1 to 64 characters, found ${source.length}`;
       if (!levels.has(level))
         return `level: expected ok, warn, error or stale, found ${JSON.stringify(level.slice(0, 80))}`;
-      const length = Math.max(message.length, cure.length);
-      return length <= maxTextLength ? null : `text: expected at most ${maxTextLength} characters, found ${length}`;
+      return whyLong([code], maxNameLength) ?? whyLong([message, cure, JSON.stringify(values)], maxTextLength);
     }
     default:
       return null;
   }
+}
+
+function whyLong(texts: readonly string[], most: number): string | null {
+  const length = texts.reduce((longest, text) => Math.max(longest, text.length), 0);
+  return length <= most ? null : `text: expected at most ${most} characters, found ${length}`;
 }
 
 /** Whether a drop names a file, `blob/<sha256>`, instead of a stream. */
@@ -205,7 +211,10 @@ export function isBlobName(stream: string): boolean {
 /** Decodes the payload of `fender/v1/<vehicle>/state`. */
 export function readState(vehicle: string, payload: Uint8Array): StateContent | Malformed {
   try {
-    return { kind: 'state', vehicle, state: decodeMessage(StateSchema, payload) };
+    const state = decodeMessage(StateSchema, payload);
+    const { bootId, agentVersion, modelName, modelVersion } = state;
+    const why = whyLong([bootId, agentVersion, modelName, modelVersion], maxNameLength);
+    return why === null ? { kind: 'state', vehicle, state } : malformed(vehicle, 'a state', why);
   } catch (error) {
     return malformed(vehicle, 'a state', messageOf(error));
   }

@@ -171,6 +171,7 @@ describe('vehicles', () => {
     ['/api/events/event-2/clip.wav', 409, 'clip-not-ready'],
     ['/api/events/event-1/clip.wav?channel=9', 404, 'not-found'],
     ['/api/nothing', 404, 'not-found'],
+    ['/api/vehicles/%', 400, 'bad-url'],
   ])('%s answers %i %s', async (path, status, code) => {
     const { error } = await fetchAs(path, errorSchema, status);
     expect(error.code).toBe(code);
@@ -280,7 +281,8 @@ describe('live view, operation and documents', () => {
     });
     expect(liveClipSchema.strict().parse(JSON.parse(messages[3]?.[1] ?? ''))).toEqual({ event_id: 'event-4' });
     await vehicle.state(true);
-    await expect.poll(async () => (await fetchAs('/api/vehicles/truck-1', vehicleDetailSchema)).online).toBe(true);
+    const isOnline = async () => (await fetchAs('/api/vehicles/truck-1', vehicleDetailSchema)).online;
+    await expect.poll(isOnline, { timeout: 20_000 }).toBe(true);
     await other.end();
   });
 

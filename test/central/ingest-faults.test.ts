@@ -4,9 +4,9 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readRecords, readState, readTelemetry } from '../../central/ingest/incoming.ts';
 import { VehicleQueues } from '../../central/ingest/vehicle-queues.ts';
-import { encodeFrame } from '../../sync/wire/frame.ts';
+import { encodeFrame, encodeMessage } from '../../sync/wire/frame.ts';
 import { encodeTelemetry } from '../../sync/wire/telemetry.ts';
-import { TelemetryBatchSchema } from '../../sync/wire/wire_pb.js';
+import { StateSchema, TelemetryBatchSchema } from '../../sync/wire/wire_pb.js';
 import { type CentralFixture, openCentral } from './fixture.ts';
 import { encodeBatch, epoch, impactOf, recordOf, rowsOf, TestVehicle } from './test-vehicle.ts';
 
@@ -102,6 +102,27 @@ test('one impossible record is rejected alone; an event id of another vehicle is
   expect(body).toMatchObject({ vehicle: 'owner' });
   await owner.end();
   await thief.end();
+});
+
+test('texts that would swell every answer about a vehicle are refused', () => {
+  const long = 'x'.repeat(20_000);
+  expect(readState('v1', encodeMessage(StateSchema, { online: true, agentVersion: long })).kind).toBe('malformed');
+  const impact = impactOf(1, 'event-1');
+  if (impact.body.case === 'impact') impact.body.value.modelName = long;
+  const diagnostic = recordOf(2, {
+    case: 'diagnostic',
+    value: {
+      $typeName: 'fender.v1.Diagnostic',
+      source: 's',
+      level: 'ok',
+      code: '',
+      message: '',
+      cure: '',
+      values: { long },
+    },
+  });
+  const content = readRecords('v1', encodeBatch('events', [impact, diagnostic, impactOf(3, 'event-3')], 4));
+  expect(content.rejected.map(({ sequence }) => sequence)).toEqual([1n, 2n]);
 });
 
 test('bodies that this version does not know are kept', () => {

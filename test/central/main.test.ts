@@ -20,6 +20,10 @@ test('a port or a data directory that is taken ends the start with 1, wrong opti
     const tls = { caPath: '/nonexistent/ca.pem' };
     expect(await runCentral({ dataDir: folder.path, httpPort: 0, mqttPort: 0, tls, log }, never)).toBe(2);
     expect(lines.at(-1)).toContain('/nonexistent/ca.pem: expected a PEM file');
+    for (const mqttUrl of ['localhost:1883', 'http://localhost:1883', 'mqtt://']) {
+      expect(await runCentral({ dataDir: folder.path, httpPort: 0, mqttUrl, log }, never)).toBe(2);
+      expect(lines.at(-1)).toContain('address of the broker: expected mqtt://host:port');
+    }
     expect(await runCentral({ dataDir: running.dataDir, httpPort: 0, mqttPort: 0, log }, never)).toBe(1);
     expect(lines.at(-1)).toContain('code=data-dir-in-use');
   } finally {
