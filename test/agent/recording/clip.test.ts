@@ -1,6 +1,8 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
 import { cutClipFromSegments } from '../../../agent/recording/clip.ts';
 import { MessageRing } from '../../../agent/recording/message-ring.ts';
@@ -144,5 +146,33 @@ describe('the ring', () => {
     expect(byBytes.span(startNs, stampAt(98n * chunkNs).capturedAtNs).map(({ sequence }) => sequence)).toEqual([
       96, 97,
     ]);
+  });
+
+  test('leaves what it gave away as it was, however far it has gone round since', () => {
+    const ring = new MessageRing({ maxAgeMs: 500, maxBytes: 1e9 });
+    for (const index of range(20)) ring.push(sound(index));
+    const given = ring.span(startNs, stampAt(100n * chunkNs).capturedAtNs);
+    for (const index of range(20, 20)) ring.push(sound(index));
+    expect(given.map(({ data }) => data)).toEqual(range(6, 14).map((index) => sound(index).data));
+    const later = ring.span(startNs, stampAt(100n * chunkNs).capturedAtNs);
+    expect(later.map(({ data }) => data)).toEqual(range(6, 34).map((index) => sound(index).data));
+  });
+
+  test('holds on to no message that it let go, nor to the bytes it was given', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect: () => void = runInNewContext('gc');
+    const ring = new MessageRing({ maxAgeMs: 500, maxBytes: 1e9 });
+    const given = range(100).map((index) => {
+      const message = index % 2 === 0 ? sound(index) : sound(index, 10, 1);
+      ring.push(message);
+      return new WeakRef(message.data);
+    });
+    // A weak reference holds its target until the job that made it ends.
+    await new Promise(setImmediate);
+    collect();
+    // Small messages of the last half second are kept as they are; sound never is.
+    const held = given.flatMap((data, index) => (data.deref() === undefined ? [] : [index]));
+    expect(held).toEqual([95, 97, 99]);
+    expect(ring.length).toBe(6);
   });
 });
