@@ -16,15 +16,16 @@ async function connectTo(central: CentralProcess): Promise<TestVehicle> {
 
 test(`kill -9 during ingest loses nothing acknowledged and stores nothing twice (FENDER_SEED=${seed})`, async () => {
   const folder = await temporaryFolder();
-  const random = fc.sample(fc.integer({ min: 5, max: 120 }), { seed, numRuns: 4 });
+  /** How many rows must have been acknowledged before each kill. */
+  const random = fc.sample(fc.integer({ min: 1, max: 1000 }), { seed, numRuns: 4 });
   const acked = new Set<number>();
   const total = 6000;
   let next = 1;
   try {
-    for (const delayMs of [...random, null]) {
+    for (const killAfter of [...random, null]) {
       const central = await spawnCentral(folder.path);
       const vehicle = await connectTo(central);
-      const done = { sending: true };
+      const done = { sending: true, sent: false };
       // Everything not acknowledged is sent again, as the vehicle's outbox does; some of it twice.
       const pending = Array.from({ length: next - 1 }, (_, index) => index + 1).filter((at) => !acked.has(at));
       const sending = (async () => {
@@ -36,12 +37,13 @@ test(`kill -9 during ingest loses nothing acknowledged and stores nothing twice 
           next += 50;
           await vehicle.telemetry(stream, batch).catch(() => {});
         }
+        done.sent = true;
       })();
-      if (delayMs === null) {
+      if (killAfter === null) {
         await sending;
         await vehicle.until(() => new Set([...acked, ...vehicle.acked(stream)]).size >= next - 1, 'all acks');
-      } else await new Promise((resolve) => setTimeout(resolve, delayMs));
-      await central.kill(delayMs === null ? 'SIGTERM' : 'SIGKILL');
+      } else await vehicle.until(() => done.sent || vehicle.acked(stream).size >= killAfter, `${killAfter} acks`);
+      await central.kill(killAfter === null ? 'SIGTERM' : 'SIGKILL');
       done.sending = false;
       vehicle.client.end(true);
       await sending;
@@ -112,9 +114,7 @@ test('a second central on the same data directory is refused, and a signal stops
     await expect(spawnCentral(folder.path)).rejects.toThrow(
       /expected it to be free, found it locked by another central/,
     );
-    const startedMs = Date.now();
-    expect(await first.kill('SIGTERM')).toBe(0);
-    expect(Date.now() - startedMs).toBeLessThan(5000);
+    expect(await first.kill('SIGTERM')).toBe(0); // 1 if it took longer than it may
     expect(first.log()).toMatch(/central info ready http=http:\/\/127\.0\.0\.1:\d+ mqtt=mqtt:\/\/127\.0\.0\.1:\d+/);
   } finally {
     await folder.remove();
