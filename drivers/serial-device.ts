@@ -3,6 +3,7 @@
  * again until the sensor is back. Protocols are pure; time and line are injected.
  */
 import { DriverError } from './error.ts';
+import { realPause } from './pause.ts';
 import type { Clock, Device, Diagnostic, Sink, Stamp } from './sample.ts';
 import type { BytePort, OpenBytePort } from './serial.ts';
 
@@ -22,7 +23,10 @@ export interface SerialProtocol<Sample> {
   connect(): readonly Uint8Array[];
   /** The command that asks for one reading, sent every period; null when the device speaks by itself. */
   poll(): Uint8Array | null;
-  /** Takes bytes in any cut; never throws. `stamp` is the time at which they arrived. */
+  /**
+   * Takes bytes in any cut; never throws. `stamp` is the time at which they arrived, and becomes the sample's: these sensors do not
+   * tell when in the second or so before they measured.
+   */
   receive(bytes: Uint8Array, stamp: Stamp): readonly ProtocolOutput<Sample>[];
   /** Bytes that belonged to no valid frame so far. */
   readonly discardedBytes: number;
@@ -51,6 +55,7 @@ interface Line {
   lastAliveNs: bigint;
   lastBytesNs: bigint;
   lastPollNs: bigint;
+  lastConnectNs: bigint;
   closed: Error | null | undefined;
 }
 
@@ -86,7 +91,7 @@ export class SerialDevice<Sample> implements Device {
         await this.converse(port, signal);
         await port.close().catch(() => {});
       }
-      if (!signal.aborted) await sleep(REOPEN_MS, signal);
+      if (!signal.aborted) await realPause(REOPEN_MS, signal);
     }
   }
 
@@ -106,7 +111,7 @@ export class SerialDevice<Sample> implements Device {
   /** Talks over one open line until it ends, falls silent for good, or the signal aborts. */
   private async converse(port: BytePort, signal: AbortSignal): Promise<void> {
     const now = this.clock.monotonicNs();
-    const never = { lastAliveNs: 0n, lastBytesNs: 0n, lastPollNs: 0n };
+    const never = { lastAliveNs: 0n, lastBytesNs: 0n, lastPollNs: 0n, lastConnectNs: 0n };
     const line: Line = { port, openedNs: now, lastSampleNs: now, ...never, closed: undefined };
     const protocol = this.makeProtocol();
     const discardedBefore = this.counts.discarded_bytes;
@@ -120,10 +125,10 @@ export class SerialDevice<Sample> implements Device {
       this.take(protocol.receive(bytes, this.clock.now()), line);
       this.counts.discarded_bytes = discardedBefore + protocol.discardedBytes;
     });
-    this.send(line, protocol.connect());
+    this.connect(line, protocol);
     while (!signal.aborted && line.closed === undefined) {
       if (!this.tick(line, protocol)) return;
-      await Promise.race([sleep(Math.min(TICK_MS, this.options.periodMs), signal), ended.promise]);
+      await Promise.race([realPause(Math.min(TICK_MS, this.options.periodMs), signal), ended.promise]);
     }
     if (line.closed !== undefined && !signal.aborted) {
       const reason = line.closed?.message ?? 'the line closed';
@@ -160,7 +165,7 @@ export class SerialDevice<Sample> implements Device {
     if (silentMs > 2 * this.options.silenceMs) return false;
     if (silentMs > this.options.silenceMs) {
       this.showSilence(line, silentMs);
-      this.send(line, protocol.connect());
+      this.connect(line, protocol);
     } else if (this.fault && Number(now - this.faultNs) / 1e6 < 2 * this.options.silenceMs) {
       this.show('warn', this.fault.code, this.fault.message, this.fault.cure);
     } else if (line.lastSampleNs > line.openedNs) {
@@ -173,6 +178,14 @@ export class SerialDevice<Sample> implements Device {
       this.send(line, [poll]);
     }
     return true;
+  }
+
+  /** Once in each time of silence: some sensors keep these settings in flash, which wears out. */
+  private connect(line: Line, protocol: SerialProtocol<Sample>): void {
+    const now = this.clock.monotonicNs();
+    if (line.lastConnectNs > 0n && Number(now - line.lastConnectNs) / 1e6 < this.options.silenceMs) return;
+    line.lastConnectNs = now;
+    this.send(line, protocol.connect());
   }
 
   private showSilence(line: Line, silentMs: number): void {
@@ -208,18 +221,4 @@ export class SerialDevice<Sample> implements Device {
     this.shownNs = now;
     this.sink.diagnostic({ source: this.options.source, level, code, message, cure, values: { ...this.counts } });
   }
-}
-
-/** Resolves after `ms`, or at once when `signal` aborts. */
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done);
-  });
 }

@@ -3,6 +3,7 @@
  * of schedules and diagnostics.
  */
 import { DriverError } from '../error.ts';
+import type { Pause } from '../pause.ts';
 import { type Calibration, checkCalibration, type Parsed, parseCalibration } from './calibration.ts';
 import {
   type MeasurementSettings,
@@ -12,7 +13,7 @@ import {
   settingWrites,
 } from './control.ts';
 import { checkReading, compensate, type Field, parseField, type Reading } from './field.ts';
-import type { PatientBus, Pause } from './patient-bus.ts';
+import type { PatientBus } from './patient-bus.ts';
 import {
   CALIBRATION_BYTES,
   CALIBRATION_RUNS,

@@ -4,11 +4,12 @@
  */
 import { DriverError } from '../error.ts';
 import type { OpenI2cBus } from '../i2c.ts';
+import { type Pause, realPause } from '../pause.ts';
 import type { Clock, Device, Diagnostic, EnvironmentSample, Sink, Stamp } from '../sample.ts';
 import { Bme680Chip } from './chip.ts';
 import { DEFAULT_SETTINGS, type MeasurementSettings, measurementMs } from './control.ts';
 import { remedyOf } from './cures.ts';
-import { PatientBus, type Pause } from './patient-bus.ts';
+import { PatientBus } from './patient-bus.ts';
 import { ADDRESS_HIGH, ADDRESS_LOW, CHIP_ID, Register } from './registers.ts';
 
 export interface Bme680Options {
@@ -177,18 +178,4 @@ function hexAddress(address: number): string {
 function aborted(signal: AbortSignal): Promise<void> {
   if (signal.aborted) return Promise.resolve();
   return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
-}
-
-/** Waits in real time. */
-function realPause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, Math.max(0, ms));
-    signal.addEventListener('abort', done, { once: true });
-  });
 }

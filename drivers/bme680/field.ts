@@ -1,4 +1,5 @@
 /** The 17 result bytes of a BME680: flags and raw numbers out of them, and a compensated reading out of those. */
+import type { EnvironmentSample } from '../sample.ts';
 import type { Calibration, Parsed } from './calibration.ts';
 import { fineTemperature, gasResistanceOhm, humidityPercent, pressurePa, temperatureC } from './compensation.ts';
 import {
@@ -32,15 +33,7 @@ export interface Field {
 }
 
 /** A compensated reading. */
-export interface Reading {
-  readonly temperatureC: number;
-  readonly pressurePa: number;
-  /** 0 to 1. */
-  readonly humidity: number;
-  readonly gasResistanceOhm: number;
-  readonly gasValid: boolean;
-  readonly heaterStable: boolean;
-}
+export type Reading = Omit<EnvironmentSample, 'stamp'>;
 
 /** What the converters read when a measurement was skipped (data sheet 5.3.4.2 to 5.3.4.4). */
 export const SKIPPED_20_BITS = 0x80000;

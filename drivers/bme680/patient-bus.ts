@@ -4,9 +4,7 @@
  */
 import { DriverError } from '../error.ts';
 import type { I2cBus } from '../i2c.ts';
-
-/** Resolves after `ms`, or at once when `signal` aborts; never rejects. */
-export type Pause = (ms: number, signal: AbortSignal) => Promise<void>;
+import type { Pause } from '../pause.ts';
 
 /** Attempts at one transfer, and the pause before the next, which grows by as much each time. */
 const ATTEMPTS = 4;

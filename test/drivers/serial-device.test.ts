@@ -12,7 +12,7 @@ import type { OpenBytePort } from '../../drivers/serial.ts';
 import { SerialDevice } from '../../drivers/serial-device.ts';
 import type { LineFault, SerialEmulator } from '../../drivers/serial-emulator.ts';
 import { openSerialPort } from '../../drivers/serial-port.ts';
-import { encodeShdlc, Sps30Protocol } from '../../drivers/sps30/codec.ts';
+import { encodeShdlc, SPS30_START, Sps30Protocol } from '../../drivers/sps30/codec.ts';
 import { createSps30 } from '../../drivers/sps30/device.ts';
 import { Sps30Emulator } from '../../drivers/sps30/emulator.ts';
 import { testClock } from './test-clock.ts';
@@ -127,6 +127,7 @@ describe.concurrent.each(kinds)('$name', (kind) => {
 /** A line that only tells what the test lets it tell. */
 function scriptedPort(answer: (command: Uint8Array) => Uint8Array | null, write: () => Promise<void>) {
   let opened = 0;
+  const commands: Uint8Array[] = [];
   const open: OpenBytePort = async () => {
     opened += 1;
     let data: (bytes: Uint8Array) => void = () => {};
@@ -136,6 +137,7 @@ function scriptedPort(answer: (command: Uint8Array) => Uint8Array | null, write:
       },
       onClose: () => {},
       write: (bytes) => {
+        commands.push(bytes);
         const reply = answer(bytes);
         if (reply) setImmediate(() => data(reply));
         return write();
@@ -143,7 +145,7 @@ function scriptedPort(answer: (command: Uint8Array) => Uint8Array | null, write:
       close: async () => {},
     };
   };
-  return { open, opened: () => opened };
+  return { open, commands, opened: () => opened };
 }
 
 const timing = { source: 'sps30', periodMs: 50, silenceMs: 200 };
@@ -174,6 +176,9 @@ describe('the serial loop', () => {
     await vi.waitFor(() => expect(last()?.code).toBe('no-measurement'), soon);
     await vi.waitFor(() => expect(line.opened()).toBeGreaterThan(1), soon);
     expect(diagnostics.map(({ level }) => level)).not.toContain('ok');
+    // Settings may be kept in flash: they are sent at each opening and once more, not at every look.
+    const settings = line.commands.filter(([, , command]) => command === SPS30_START);
+    expect(settings.length).toBeLessThanOrEqual(2 * line.opened());
   });
 });
 
