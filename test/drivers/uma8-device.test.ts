@@ -145,6 +145,43 @@ describe('Uma8Device', () => {
     expect(diagnostics.map((d) => d.code)).toContain('exited');
   });
 
+  it('stamps both streams by their own frames, and measures the gap between them to the frame', async () => {
+    const sources = [new MemorySource(), new MemorySource()] as const;
+    const real = testClock();
+    let nowNs = 1_000_000_000_000n;
+    const clock = { ...real, monotonicNs: () => nowNs, now: () => real.at(nowNs) };
+    const chunks: AudioChunk[] = [];
+    const diagnostics: Diagnostic[] = [];
+    const stop = new AbortController();
+    let attempt = 0;
+    const running = new Uma8Device(
+      { ...QUICK, silenceMs: 60_000, startMs: 60_000 },
+      { open: async () => sources[Math.min(attempt++, 1) as 0 | 1], clock },
+      { sample: (chunk) => chunks.push(chunk), diagnostic: (d) => diagnostics.push(d) },
+    ).run(stop.signal);
+    const play = async (source: MemorySource, count: number) => {
+      await until(() => source.listening);
+      for (let i = 0; i < count; i++) {
+        nowNs += 100_000_000n;
+        source.give(CHUNK_BYTES);
+      }
+    };
+    const startedNs = nowNs;
+    await play(sources[0], 12);
+    sources[0].end(new DriverError('exited', 'it went away'));
+    nowNs += 2_000_000_000n;
+    await play(sources[1], 3);
+    stop.abort();
+    await running;
+    const offsetsMs = chunks.map(({ stamp }) => Number(stamp.monotonicNs - startedNs) / 1e6);
+    expect(offsetsMs).toEqual([...Array(12).keys(), 32, 33, 34].map((n) => n * 100));
+    expect(diagnostics.find(({ code }) => code === 'gap')?.values).toMatchObject({
+      gaps: 1,
+      lost_frames: 96_000,
+      last_gap_ns: '2000000000',
+    });
+  });
+
   it('replaces a stream that gives nothing, and one that stops giving', async () => {
     const sources: MemorySource[] = [];
     const { diagnostics } = await withDevice(
