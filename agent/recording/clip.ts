@@ -13,7 +13,7 @@ import { type ByteSource, FileSource } from './byte-source.ts';
 import { ChannelTable } from './channel-table.ts';
 import { ChunkDraft } from './chunk-draft.ts';
 import { createDurable, renameDurably, writeFully } from './durable-file.ts';
-import { RecordingError } from './error.ts';
+import { RecordingError, systemCode } from './error.ts';
 import { McapBuilder } from './mcap-builder.ts';
 import { openChunk, type RawMessage, readChunkHead, readChunkRecords, readRecordHead } from './mcap-records.ts';
 import { durationNs } from './messages.ts';
@@ -161,8 +161,9 @@ export async function cutClipFromSegments(
   const found: ClipMessage[] = [];
   for (const entry of await readdir(recordings, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
-    for (const path of await bagFiles(join(recordings, entry.name))) {
-      const source = await openEvenIfFinished(path);
+    for (const path of await unlessGone(bagFiles(join(recordings, entry.name)), [])) {
+      const source = await unlessGone(openEvenIfFinished(path), null);
+      if (source === null) continue;
       try {
         await collect(source, startNs, endNs, found);
       } finally {
@@ -173,6 +174,14 @@ export async function cutClipFromSegments(
   const key = ({ topic, logTimeNs, sequence }: ClipMessage): string => `${topic} ${logTimeNs} ${sequence}`;
   const once = new Map([...found, ...recent].map((message) => [key(message), message]));
   return writeClip([...once.values()], startNs, endNs, options);
+}
+
+/** What is removed meanwhile, to make room on the disk, cannot be in the clip; that is no reason to have none. */
+function unlessGone<T>(found: Promise<T>, otherwise: T): Promise<T> {
+  return found.catch((error: unknown) => {
+    if (error instanceof RecordingError && systemCode(error.cause) === 'ENOENT') return otherwise;
+    throw error;
+  });
 }
 
 /** A segment may get its final name between being listed and being opened. */

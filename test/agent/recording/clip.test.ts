@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
@@ -110,6 +110,18 @@ describe('a clip', () => {
     const clip = await recorder.cutClip(startNs + 2_500_000_000n, startNs + 3_500_000_000n);
     expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10, 25));
     await recorder.close();
+  });
+
+  test('is cut from what is left when a segment is removed while they are read', async () => {
+    const folder = await scratchFolder();
+    const recorder = await recordSeconds(folder, 2);
+    await recorder.close();
+    // Listed, and gone when it is opened.
+    for (const name of ['gone_0.mcap', 'gone_1.mcap.active'])
+      await symlink('nowhere', join(folder, 'recordings/drive', name));
+    const options = { vehicle: 'car-7', clipFolder: join(folder, 'clips') };
+    const clip = await cutClipFromSegments(join(folder, 'recordings'), startNs, startNs + 1_000_000_000n, options);
+    expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10));
   });
 
   test('that a crash left half written is gone at the next start; whole ones stay', async () => {
