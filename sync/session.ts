@@ -62,7 +62,7 @@ export interface SyncSessionOptions {
   readonly chunkBytes?: number;
   /** Called with each change of the connection; must not throw. */
   readonly onNotice?: (notice: SessionNotice) => void;
-  /** Called when central has a whole file and it has left the outbox: the file may be deleted. */
+  /** Called when central has a whole file and it has left the outbox: the file may be deleted; must not throw. */
   readonly onBlobStored?: (blob: StoredBlob) => void;
 }
 
@@ -197,7 +197,7 @@ export class SyncSession {
     client.on('message', (topic, payload) => this.#receive(topic, payload));
     client.on('connect', () => {
       withoutDelay(client);
-      this.#greet(client).then(
+      this.#greet(client, ended.signal).then(
         () => {
           if (!ended.signal.aborted)
             uploads = this.#blobs.run(this.#blobTransport(client), ended.signal).catch(() => {});
@@ -210,9 +210,9 @@ export class SyncSession {
     });
     await aborted(ended.signal);
     signal.removeEventListener('abort', onAbort);
-    if (signal.aborted) await this.#goodbye(client);
     this.#client = null;
     this.#stopPump();
+    if (signal.aborted) await this.#goodbye(client);
     client.end(true);
     await uploads;
     return connectionTrouble(url, cause ?? new Error('stopped'));
@@ -240,8 +240,10 @@ export class SyncSession {
     };
   }
 
-  async #greet(client: MqttClient): Promise<void> {
+  async #greet(client: MqttClient, ended: AbortSignal): Promise<void> {
     await client.subscribeAsync(vehicleSubscriptions(this.#options.vehicle), { qos: 1 });
+    // After a goodbye `online` would stand for ever: a connection that was ended in order has no last will.
+    if (ended.aborted) return;
     this.#publishState(client, true);
     // Acks that wait for their commit must not be read as rows to send.
     await this.#options.outbox.flush();
