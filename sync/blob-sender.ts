@@ -66,6 +66,8 @@ export class BlobSender {
   readonly #onStored: (blob: StoredBlob) => void;
   readonly #mismatches = new Map<string, number>();
   readonly #setBackUntilMs = new Map<string, number>();
+  /** Files settled here whose removal from the list is not durable yet. */
+  readonly #removing = new Set<string>();
 
   constructor(outbox: Outbox, vehicle: string, limits: BlobLimits, onStored: (blob: StoredBlob) => void) {
     this.#outbox = outbox;
@@ -109,7 +111,7 @@ export class BlobSender {
     signal.addEventListener('abort', wake);
     try {
       while (!signal.aborted) {
-        const blob = this.#outbox.nextBlob(this.#setBack());
+        const blob = this.#outbox.nextBlob(this.#skipped());
         if (blob === null) await this.#wait(1000);
         else await this.#uploadOne(blob, transport, signal);
       }
@@ -118,27 +120,52 @@ export class BlobSender {
     }
   }
 
-  #setBack(): ReadonlySet<string> {
+  #skipped(): ReadonlySet<string> {
     const nowMs = performance.now();
     for (const [sha256, untilMs] of this.#setBackUntilMs) if (untilMs <= nowMs) this.#setBackUntilMs.delete(sha256);
-    return new Set(this.#setBackUntilMs.keys());
+    return new Set([...this.#setBackUntilMs.keys(), ...this.#removing]);
+  }
+
+  /**
+   * Takes a file off the list, because central has all of it or (with `reason`) for good. Until that is durable, which a
+   * disk that refuses puts off, the file is left alone; nothing waits, so that a connection can end.
+   */
+  #remove(blob: StoredBlob, reason: string | null): void {
+    const { sha256 } = blob;
+    this.#mismatches.delete(sha256);
+    this.#removing.add(sha256);
+    this.#outbox
+      .removeBlob(sha256, reason)
+      .then(() => {
+        if (reason !== null) return;
+        this.uploadedBlobs += 1;
+        this.#onStored(blob);
+      })
+      .catch(() => this.#leaveAlone(sha256))
+      .finally(() => this.#removing.delete(sha256));
+  }
+
+  #leaveAlone(sha256: string): void {
+    this.#setBackUntilMs.set(sha256, performance.now() + setBackMs);
   }
 
   async #uploadOne(blob: StoredBlob, transport: BlobTransport, signal: AbortSignal): Promise<void> {
     let file: FileHandle;
     try {
       file = await open(blob.path, 'r');
-    } catch {
-      await this.#outbox.removeBlob(blob.sha256, 'file-missing');
+    } catch (error) {
+      // Only a file that is gone is given up: too many open files, or a disk that cannot be read now, may pass.
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') this.#remove(blob, 'file-missing');
+      else this.#leaveAlone(blob.sha256);
       return;
     }
     try {
       const { size } = await file.stat();
       if (size === blob.bytes) await this.#transfer(blob, file, transport, signal);
-      else await this.#outbox.removeBlob(blob.sha256, 'file-changed');
+      else this.#remove(blob, 'file-changed');
     } catch {
       // A disk that cannot be read now: other files go first.
-      this.#setBackUntilMs.set(blob.sha256, performance.now() + setBackMs);
+      this.#leaveAlone(blob.sha256);
     } finally {
       this.#upload = null;
       await file.close();
@@ -158,8 +185,13 @@ export class BlobSender {
       lastWordMs: Number.NEGATIVE_INFINITY,
     };
     this.#upload = upload;
+    let seenBlobs = this.#outbox.blobsAdded;
     while (!signal.aborted) {
-      if (upload.complete) return this.#finish(upload);
+      if (upload.complete) return this.#remove(blob, null);
+      if (seenBlobs !== this.#outbox.blobsAdded) {
+        seenBlobs = this.#outbox.blobsAdded;
+        if (this.#isOutranked(blob)) return;
+      }
       if (upload.mismatch) {
         if (!(await this.#startAgain(upload))) return;
       }
@@ -169,6 +201,12 @@ export class BlobSender {
       else if (!(await this.#sendChunk(upload, file, transport)))
         await this.#wait(this.#pauseMs(upload, patienceMs - silentMs));
     }
+  }
+
+  /** Whether a file of a higher class came meanwhile: it goes first, and this one goes on after it. */
+  #isOutranked(blob: StoredBlob): boolean {
+    const first = this.#outbox.nextBlob(this.#skipped());
+    return first !== null && first.priority !== blob.priority;
   }
 
   /** While only the line is busy it is looked at often; otherwise a word from central or the timeout ends the pause. */
@@ -212,26 +250,18 @@ export class BlobSender {
     return true;
   }
 
-  async #finish({ blob }: Upload): Promise<void> {
-    await this.#outbox.removeBlob(blob.sha256);
-    this.#mismatches.delete(blob.sha256);
-    this.uploadedBlobs += 1;
-    this.#onStored(blob);
-  }
-
   /** Central found another hash: begin at 0, unless the file here is to blame or it happens again and again. */
   async #startAgain(upload: Upload): Promise<boolean> {
     const { blob } = upload;
     const count = (this.#mismatches.get(blob.sha256) ?? 0) + 1;
     this.#mismatches.set(blob.sha256, count);
     if ((await hashOf(blob.path)) !== blob.sha256) {
-      this.#mismatches.delete(blob.sha256);
-      await this.#outbox.removeBlob(blob.sha256, 'file-changed');
+      this.#remove(blob, 'file-changed');
       return false;
     }
     if (count >= maxMismatches) {
       this.#mismatches.delete(blob.sha256);
-      this.#setBackUntilMs.set(blob.sha256, performance.now() + setBackMs);
+      this.#leaveAlone(blob.sha256);
       return false;
     }
     Object.assign(upload, { committed: 0, next: 0, mismatch: false, answered: false });

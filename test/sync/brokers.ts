@@ -5,7 +5,7 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Aedes } from 'aedes';
+import { Aedes, type AedesOptions } from 'aedes';
 
 export interface Broker {
   readonly port: number;
@@ -13,8 +13,8 @@ export interface Broker {
 }
 
 /** aedes on 127.0.0.1; `port` 0 takes a free one. Stopping it drops every connection and everything it held. */
-export async function startAedes(port = 0): Promise<Broker> {
-  const aedes = await Aedes.createBroker();
+export async function startAedes(port = 0, options: AedesOptions = {}): Promise<Broker> {
+  const aedes = await Aedes.createBroker(options);
   const sockets = new Set<Socket>();
   const server: Server = createServer((socket) => {
     socket.setNoDelay(true);
@@ -30,6 +30,34 @@ export async function startAedes(port = 0): Promise<Broker> {
       for (const socket of sockets) socket.destroy();
       await new Promise<void>((resolve) => aedes.close(() => resolve()));
       await closed;
+    },
+  };
+}
+
+/** A way to a broker that can be cut: `half` leaves the broker's end open, as a radio that falls silent does. */
+export async function startProxy(targetPort: number): Promise<Broker & { cut(half: boolean): void }> {
+  const pairs = new Set<{ near: Socket; far: Socket }>();
+  const server = createServer((near) => {
+    const pair = { near, far: createConnection(targetPort, '127.0.0.1') };
+    const { far } = pair;
+    pairs.add(pair);
+    near.pipe(far, { end: false });
+    far.pipe(near);
+    for (const socket of [near, far]) socket.setNoDelay(true).on('error', () => socket.destroy());
+    far.on('close', () => {
+      pairs.delete(pair);
+      near.destroy();
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    cut(half) {
+      for (const { near, far } of pairs) (half ? near : far).destroy();
+    },
+    async stop() {
+      for (const { near, far } of pairs) for (const socket of [near, far]) socket.destroy();
+      await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
 }

@@ -43,6 +43,8 @@ export class CentralStub {
   /** Order in which records and chunks came in, as `stream:sequence` and `chunk`. */
   arrivals: string[] = [];
   states: boolean[] = [];
+  /** Files that are here whole, by hash. */
+  completed: string[] = [];
   behaviour: StubBehaviour = {};
   readonly #db: Database.Database;
   readonly #folder: string;
@@ -186,6 +188,7 @@ export class CentralStub {
         blob.committed = 0;
       }
     }
+    if (complete) this.completed.push(sha256);
     const status = { sha256, committedBytes: BigInt(blob.committed), complete, error };
     this.#publish(blobStatusTopic(vehicle, sha256), encodeMessage(BlobStatusSchema, status));
   }

@@ -1,13 +1,23 @@
 /** The session with real brokers and a central that commits before it acknowledges: nothing is lost, nothing is doubled. */
 
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { getEventListeners } from 'node:events';
+import { mkdtempSync, rmSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Stamp } from '../../drivers/sample.ts';
 import { Outbox, type OutboxOptions } from '../../sync/outbox.ts';
 import { type SessionNotice, SyncSession, type SyncSessionOptions } from '../../sync/session.ts';
-import { type Broker, freePort, makeCertificates, mosquittoPath, startAedes, startMosquitto } from './brokers.ts';
+import {
+  type Broker,
+  freePort,
+  makeCertificates,
+  mosquittoPath,
+  startAedes,
+  startMosquitto,
+  startProxy,
+} from './brokers.ts';
 import { CentralStub } from './central-stub.ts';
 import { stampAt, testClock, until } from './stamps.ts';
 
@@ -61,7 +71,7 @@ function startSession(outbox: Outbox, url: string, options: Partial<SyncSessionO
     await running;
   };
   closers.push(stop);
-  return { session, notices, stop };
+  return { session, notices, stop, signal: abort.signal };
 }
 
 const text = (value: string) => ({ case: 'opaque', value: Buffer.from(value) }) as const;
@@ -153,6 +163,33 @@ describe.each(kinds)('over $name', (kind) => {
     await until('online', () => central.states.at(-1) === true);
     await stop();
     await until('offline', () => central.states.at(-1) === false);
+    const proxy = await startProxy(broker.port);
+    closers.push(() => proxy.stop());
+    startSession(outbox, `mqtt://127.0.0.1:${proxy.port}`, { reconnectMinMs: 600_000, reconnectMaxMs: 600_000 });
+    await until('online', () => central.states.at(-1) === true);
+    proxy.cut(false);
+    await until('offline by the last will', () => central.states.at(-1) === false);
+  });
+
+  it.skipIf(kind.missing)('is online after quick reconnections, whose last wills the broker says late', async () => {
+    const broker = await startBroker();
+    const proxy = await startProxy(broker.port);
+    closers.push(() => proxy.stop());
+    const central = await startCentral(broker.url);
+    const outbox = await openOutbox();
+    const { session, signal } = startSession(outbox, `mqtt://127.0.0.1:${proxy.port}`);
+    await until('online', () => central.states.at(-1) === true);
+    for (let round = 1; round <= 6; round += 1) {
+      proxy.cut(round % 2 === 0);
+      await until('offline', () => !session.status().connected);
+      await until('online', () => session.status().connected && session.status().connections > round);
+      // What this connection said first has arrived with this.
+      appendMany(outbox, 'events', 1, round);
+      await until('the event', () => central.count('events') === round);
+      expect(central.states.at(-1)).toBe(true);
+    }
+    expect(central.states).toContain(false);
+    expect(getEventListeners(signal, 'abort').length).toBeLessThanOrEqual(1);
   });
 
   it.skipIf(kind.missing)('survives acks that are lost and batches that come twice', async () => {
@@ -234,11 +271,51 @@ describe('what goes first', () => {
     startSession(outbox, url, { batchRows: 50, windowBatches: 2, chunkBytes: 4096 });
     await until('the first chunks', () => central.arrivals.includes('chunk'));
     expect(central.arrivals.slice(0, 3)).toEqual(['events:1', 'events:2', 'events:3']);
-    const before = central.chunkOffsets.length;
+    const before = central.arrivals.length;
     void outbox.appendRecord('events', 'events', stampAt(0), text('events 4'));
     await until('the late event', () => central.count('events') === 4);
-    expect(central.chunkOffsets.length - before).toBeLessThan(80);
+    const ahead = central.arrivals.slice(before, central.arrivals.indexOf('events:4'));
+    // No more stands before it than the window of chunks that were on their way.
+    expect(ahead.filter((arrival) => arrival === 'chunk').length).toBeLessThan(20);
     await until('everything', () => isEmpty(outbox) && outbox.stats().blobs.count === 0);
+  });
+
+  it('is what is due at once, however long telemetry waits for company', async () => {
+    const broker = await startAedes();
+    closers.push(() => broker.stop());
+    const url = `mqtt://127.0.0.1:${broker.port}`;
+    const central = await startCentral(url);
+    const outbox = await openOutbox();
+    const { session } = startSession(outbox, url, { lingerMs: 600_000, batchRows: 10 });
+    await until('online', () => session.status().connected);
+    appendMany(outbox, 'log', 9);
+    await outbox.flush();
+    appendMany(outbox, 'events', 1);
+    void outbox.appendRecord('clips', 'events', stampAt(1), text('clips 1'));
+    await addFile(outbox, 10_000);
+    await until('event and clip', () => central.count('clips') === 1 && outbox.stats().blobs.count === 0);
+    expect(central.count('events')).toBe(1);
+    expect(central.count('log')).toBe(0);
+    appendMany(outbox, 'log', 1, 10);
+    await until('a full batch', () => central.count('log') === 10);
+  });
+
+  it('is the clip of an event before a recording on its way, which goes on after it', async () => {
+    const broker = await startAedes();
+    closers.push(() => broker.stop());
+    const url = `mqtt://127.0.0.1:${broker.port}`;
+    const central = await startCentral(url);
+    const outbox = await openOutbox();
+    const stored: string[] = [];
+    const onBlobStored = ({ sha256 }: { sha256: string }): void => void stored.push(sha256);
+    startSession(outbox, url, { chunkBytes: 1024, onBlobStored });
+    const recording = await addFile(outbox, 600_000, 'recordings');
+    await until('some chunks', () => central.chunkOffsets.length > 20);
+    const clip = await addFile(outbox, 5000);
+    await until('both files', () => stored.length === 2, 30_000);
+    expect(stored).toEqual([clip.sha256, recording.sha256]);
+    expect(central.chunkOffsets.filter((offset) => offset === 0)).toHaveLength(2);
+    expect(central.blob(recording.sha256).equals(recording.content)).toBe(true);
   });
 
   it('still is sent when central only now begins to answer', async () => {
@@ -298,8 +375,12 @@ describe('what central refuses', () => {
     const good = await addFile(outbox, 5000);
     rmSync(gone.path);
     truncateSync(changed.path, 10);
+    const unreadable = 'f'.repeat(64);
+    symlinkSync(unreadable, join(folder, unreadable));
+    await outbox.addBlob({ sha256: unreadable, path: join(folder, unreadable), bytes: 5000, priority: 'events' });
     startSession(outbox, url);
-    await until('all files settled', () => outbox.stats().blobs.count === 0 && isEmpty(outbox));
+    // One that cannot be read now is not gone: it stays.
+    await until('all others settled', () => outbox.stats().blobs.count === 1 && isEmpty(outbox));
     expect(central.blob(good.sha256).equals(good.content)).toBe(true);
     const reasons = central
       .rows()
@@ -316,6 +397,62 @@ describe('what central refuses', () => {
 });
 
 describe('trouble with the connection', () => {
+  it('is over when the broker is back, also while the disk refuses to let a sent file go', async () => {
+    const port = await freePort();
+    let broker = await startAedes(port);
+    closers.push(() => broker.stop());
+    const url = `mqtt://127.0.0.1:${port}`;
+    const central = await startCentral(url);
+    let refuses = false;
+    const now = (): Stamp => {
+      if (refuses) throw new Error('as a disk that refuses each commit');
+      return clock.now();
+    };
+    const outbox = await openOutbox({ clock: { ...clock, now } });
+    const stored: string[] = [];
+    const onBlobStored = ({ sha256 }: { sha256: string }): void => void stored.push(sha256);
+    const file = await addFile(outbox, 50_000);
+    refuses = true;
+    const { session } = startSession(outbox, url, { onBlobStored });
+    await until('the file at central', () => central.completed.includes(file.sha256));
+    await broker.stop();
+    await until('offline', () => !session.status().connected);
+    broker = await startAedes(port);
+    await until('online', () => session.status().connected);
+    expect(stored).toEqual([]);
+    refuses = false;
+    await until('the file is let go', () => outbox.stats().blobs.count === 0);
+    await until('the word on it', () => stored.length > 0);
+    expect(stored).toEqual([file.sha256]);
+    expect(session.status().uploadedBlobs).toBe(1);
+  });
+
+  it('leaves no vehicle online that was stopped while it was being greeted', async () => {
+    const held: (() => void)[] = [];
+    const broker = await startAedes(0, {
+      authorizeSubscribe: (client, subscription, done) => {
+        if (client?.id === vehicle) held.push(() => done(null, subscription));
+        else done(null, subscription);
+      },
+      // The word on the subscription comes before the word on the goodbye, as over a slow line.
+      authorizePublish: (_client, _packet, done) => void setTimeout(done, 100),
+    });
+    closers.push(() => broker.stop());
+    const url = `mqtt://127.0.0.1:${broker.port}`;
+    const central = await startCentral(url);
+    const { stop } = startSession(await openOutbox(), url);
+    await until('the subscription', () => held.length > 0);
+    const stopped = stop();
+    const releasing = setInterval(() => {
+      for (const release of held.splice(0)) release();
+    }, 20);
+    await stopped;
+    clearInterval(releasing);
+    await until('offline', () => central.states.length > 0);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(central.states).toEqual([false]);
+  });
+
   it('is told with its cure', async () => {
     const outbox = await openOutbox();
     const { notices, session } = startSession(outbox, `mqtt://user:secret@127.0.0.1:${await freePort()}`);
