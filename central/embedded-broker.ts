@@ -139,9 +139,11 @@ function createBroker(options: EmbeddedBrokerOptions): Aedes {
   return broker;
 }
 
-function listen(server: Server, host: string, port: number): Promise<number> {
+/** Resolves with the port; an error after that (accepting a connection, say) is told and ends nothing. */
+function listen(server: Server, { host, port, refused }: EmbeddedBrokerOptions): Promise<number> {
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
+    server.on('error', (cause) => {
+      if (server.listening) return refused('', 'accept', cause.message);
       const message = `MQTT: expected to listen on ${host}:${port}, ${cause.message}`;
       reject(new CentralError('listen', message, { cause }));
     });
@@ -163,7 +165,7 @@ export async function startEmbeddedBroker(options: EmbeddedBrokerOptions): Promi
   server.maxConnections = options.maxConnections;
   await broker.listen();
   try {
-    const port = await listen(server, options.host, options.port);
+    const port = await listen(server, options);
     return {
       publish(topic, payload) {
         if (broker.closed) return;

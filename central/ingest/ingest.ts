@@ -164,20 +164,13 @@ export class Ingest {
     this.#owedStates.clear();
     let records = 0;
     while (records < maxGroupRecords && contents.length < maxGroupMessages) {
-      const messages = this.#queues.take(8);
-      if (messages.length === 0) break;
-      for (const message of messages) {
-        const content = readContent(message);
-        if (content.kind === 'malformed') this.#reject(message, content);
-        else {
-          contents.push(content);
-          records +=
-            content.kind === 'telemetry'
-              ? content.rows.length
-              : content.kind === 'records'
-                ? content.records.length
-                : 1;
-        }
+      const [message] = this.#queues.take(1);
+      if (message === undefined) break;
+      const content = readContent(message);
+      if (content.kind === 'malformed') this.#reject(message, content);
+      else {
+        contents.push(content);
+        records += recordsIn(content);
       }
     }
     return contents;
@@ -257,6 +250,11 @@ export class Ingest {
       }
     }
   }
+}
+
+function recordsIn(content: Content): number {
+  if (content.kind === 'telemetry') return content.rows.length;
+  return content.kind === 'records' ? content.records.length : 1;
 }
 
 function isIngested(kind: string): boolean {

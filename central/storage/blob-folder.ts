@@ -111,7 +111,7 @@ export class BlobFolder {
     if (found !== sha256) return false;
     const path = this.pathOf(sha256);
     const folder = dirname(path);
-    await mkdir(folder, { recursive: true });
+    if ((await mkdir(folder, { recursive: true })) !== undefined) await syncFolder(this.#folder);
     await rename(partial, path);
     await syncFolder(folder);
     await syncFolder(dirname(folder));

@@ -118,3 +118,13 @@ test('a message that the database will not have holds back no other of its group
     ['v2', 1, 5],
   ]);
 });
+
+test('one transaction takes little more than two thousand records, however much waits', async () => {
+  const sizes: number[] = [];
+  obstacle = (contents) => {
+    sizes.push(contents.reduce((sum, content) => sum + (content.kind === 'telemetry' ? content.rows.length : 0), 0));
+  };
+  for (let batch = 0; batch < 8; batch++) void send('v1', 1 + batch * 1500, 1500);
+  await ingest.close();
+  expect(sizes).toEqual([3000, 3000, 3000, 3000]);
+});
