@@ -77,13 +77,25 @@ export async function readHistory(db: Reader, question: HistoryQuestion): Promis
   return answer;
 }
 
-/** Longest that one statement should hold up the event loop, in ms; the next slice is made smaller or larger to meet it. */
-const sliceMs = 25;
+/** One statement looks at no more rows than about this: the process goes on committing between two of them. */
+const rowsPerStatement = 10_000;
 
-/**
- * Runs over the neighbouring rows of one part, all its fields at once, in slices of a few buckets each: the process goes
- * on committing in between, however long the history.
- */
+/** What is known of one field in one bucket so far. */
+interface FieldSum {
+  count: number;
+  sum: number;
+  low: number;
+  high: number;
+}
+
+interface Bucket {
+  records: number;
+  /** Of the records' times, in ns from the first bucket's beginning. */
+  offsetSumNs: number;
+  readonly fields: readonly FieldSum[];
+}
+
+/** Runs over the neighbouring rows of one part, all its fields at once, in slices, however long the history. */
 async function readPart(
   db: Reader,
   seriesId: bigint,
@@ -94,51 +106,83 @@ async function readPart(
   const widthNs = (toNs - fromNs + BigInt(points) - 1n) / BigInt(points);
   const columns = places.flatMap(({ column }) => {
     const value = sql.ref(`v${column}`);
-    const [low, mean, high] = [sql.ref(`min${column}`), sql.ref(`mean${column}`), sql.ref(`max${column}`)];
-    return [sql`min(${value}) as ${low}`, sql`avg(${value}) as ${mean}`, sql`max(${value}) as ${high}`];
+    const name = (of: string) => sql.ref(`${of}${column}`);
+    return [
+      sql`count(${value}) as ${name('count')}`,
+      sql`avg(${value}) as ${name('mean')}`,
+      sql`min(${value}) as ${name('low')}`,
+      sql`max(${value}) as ${name('high')}`,
+    ];
   });
-  const found = new Map(
-    places.map(({ name }) => [name, { t: [], min: [], mean: [], max: [] } as History['fields'][string]]),
-  );
-  let slice = 16;
-  for (let bucket = 0; bucket < points; ) {
-    const startedMs = performance.now();
-    const firstNs = fromNs + BigInt(bucket) * widthNs;
-    const endNs = minimum(toNs, firstNs + BigInt(slice) * widthNs);
-    if (firstNs >= endNs) break;
-    const { rows } = await sql<Record<string, number | null>>`
-      select avg(captured_at_ns - ${fromNs}) as offset_ns, ${sql.join(columns)} from telemetry
+  const buckets = new Map<bigint, Bucket>();
+  for (let firstNs = fromNs; firstNs < toNs; ) {
+    const endNs = await sliceEnd(db, seriesId, part, firstNs, toNs);
+    const { rows } = await sql<SliceRow>`
+      select (captured_at_ns - ${fromNs}) / ${widthNs} as bucket, count(*) as records,
+        avg(captured_at_ns - ${fromNs}) as offset_ns, ${sql.join(columns)} from telemetry
       where series_id = ${seriesId} and part = ${part} and captured_at_ns >= ${firstNs} and captured_at_ns < ${endNs}
-      group by (captured_at_ns - ${fromNs}) / ${widthNs}
-      order by (captured_at_ns - ${fromNs}) / ${widthNs}`.execute(db);
-    for (const row of rows) addBucket(row, places, found, fromNs);
-    bucket += slice;
-    const tookMs = performance.now() - startedMs;
-    if (tookMs > sliceMs) slice = Math.max(1, slice >> 1);
-    else if (tookMs < sliceMs / 4) slice = Math.min(points, slice * 2);
+      group by 1 order by 1`.execute(db);
+    for (const row of rows) addSlice(buckets, places, row);
+    firstNs = endNs;
     await nextTurn();
   }
-  return Object.fromEntries(found);
+  return toFields(buckets, places, fromNs);
 }
 
-function addBucket(
-  row: Record<string, number | null>,
-  places: readonly FieldPlace[],
-  found: ReadonlyMap<string, History['fields'][string]>,
-  fromNs: bigint,
-): void {
-  const t = Number(fromNs / 1_000_000n) + Math.round((row.offset_ns ?? 0) / 1e6);
-  for (const { name, column } of places) {
-    const field = found.get(name);
-    const mean = row[`mean${column}`];
-    if (field === undefined || mean === null || mean === undefined) continue;
-    field.t.push(t);
-    field.min.push(row[`min${column}`] ?? null);
-    field.mean.push(mean);
-    field.max.push(row[`max${column}`] ?? null);
+/** Where the slice that begins at `firstNs` ends; rows of one time are never cut apart. */
+async function sliceEnd(db: Reader, seriesId: bigint, part: number, firstNs: bigint, toNs: bigint): Promise<bigint> {
+  const next = await db
+    .selectFrom('telemetry')
+    .select('captured_at_ns')
+    .where('series_id', '=', seriesId)
+    .where('part', '=', BigInt(part))
+    .where('captured_at_ns', '>=', firstNs)
+    .where('captured_at_ns', '<', toNs)
+    .orderBy('captured_at_ns')
+    .limit(1)
+    .offset(rowsPerStatement)
+    .executeTakeFirst();
+  if (next === undefined) return toNs;
+  return next.captured_at_ns > firstNs ? next.captured_at_ns : firstNs + 1n;
+}
+
+/** Beside these, for each field: count<n> (bigint), mean<n>, low<n>, high<n> (number, null without a value). */
+type SliceRow = { bucket: bigint; records: bigint; offset_ns: number } & Record<string, number | bigint | null>;
+
+function addSlice(buckets: Map<bigint, Bucket>, places: readonly FieldPlace[], row: SliceRow): void {
+  const empty = () => ({ count: 0, sum: 0, low: Number.POSITIVE_INFINITY, high: Number.NEGATIVE_INFINITY });
+  const bucket = buckets.get(row.bucket) ?? { records: 0, offsetSumNs: 0, fields: places.map(empty) };
+  buckets.set(row.bucket, bucket);
+  bucket.records += Number(row.records);
+  bucket.offsetSumNs += Number(row.records) * row.offset_ns;
+  for (const [index, field] of bucket.fields.entries()) {
+    const column = places[index]?.column;
+    const count = Number(row[`count${column}`]);
+    if (count === 0) continue;
+    field.count += count;
+    field.sum += count * Number(row[`mean${column}`]);
+    field.low = Math.min(field.low, Number(row[`low${column}`]));
+    field.high = Math.max(field.high, Number(row[`high${column}`]));
   }
 }
 
-function minimum(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
+function toFields(
+  buckets: ReadonlyMap<bigint, Bucket>,
+  places: readonly FieldPlace[],
+  fromNs: bigint,
+): History['fields'] {
+  const answer: History['fields'] = {};
+  for (const [index, { name }] of places.entries()) {
+    const shown: History['fields'][string] = { t: [], min: [], mean: [], max: [] };
+    for (const { records, offsetSumNs, fields } of buckets.values()) {
+      const field = fields[index];
+      if (field === undefined || field.count === 0) continue;
+      shown.t.push(Number(fromNs / 1_000_000n) + Math.round(offsetSumNs / records / 1e6));
+      shown.min.push(field.low);
+      shown.mean.push(field.sum / field.count);
+      shown.max.push(field.high);
+    }
+    answer[name] = shown;
+  }
+  return answer;
 }
