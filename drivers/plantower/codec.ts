@@ -9,8 +9,6 @@ import type { ProtocolOutput, SerialProtocol } from '../serial-device.ts';
 
 export type PlantowerMode = 'active' | 'passive';
 
-export const PLANTOWER_BAUD_RATE = 9600;
-
 /** Frame length field of a measurement: thirteen 16-bit words and the checksum. */
 const MEASUREMENT_LENGTH = 28;
 /** Frame length field of an answer to a command. */

@@ -9,8 +9,6 @@ import type { ProtocolOutput, SerialProtocol } from '../serial-device.ts';
 /** `active`: the sensor reports each second by itself; `query`: it answers each poll. */
 export type Sds011Mode = 'active' | 'query';
 
-export const SDS011_BAUD_RATE = 9600;
-
 const HEAD = 0xaa;
 const TAIL = 0xab;
 const DATA = 0xc0;

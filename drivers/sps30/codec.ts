@@ -5,7 +5,6 @@
 import type { ParticulateSample, Stamp } from '../sample.ts';
 import type { ProtocolOutput, SerialProtocol } from '../serial-device.ts';
 
-export const SPS30_BAUD_RATE = 115_200;
 export const SPS30_START = 0x00;
 export const SPS30_STOP = 0x01;
 export const SPS30_READ = 0x03;

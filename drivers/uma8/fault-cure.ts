@@ -19,6 +19,10 @@ const CURES: Readonly<Record<string, string>> = {
   'excess-rate': 'Check that the device captures 48 kHz with 8 channels.',
   gap: 'Nothing, if it stays rare; else look for a process that keeps the processor busy.',
   'digital-silence': 'Check that capture is not muted (`alsamixer -c`), and that the raw firmware is loaded.',
+  ended: 'Nothing; it is opened again. A recording that should go on must be played in a loop.',
+  'generator-failed':
+    'Nothing, if it stays rare: it is started again by itself; else look at what it wrote to standard error.',
+  failed: 'See the message; the array is tried again by itself.',
   'no-recording': 'Give an existing WAV file, or a folder that has some.',
   'sox-missing': 'Install sox (apt install sox libsox-fmt-all), or give 16-bit WAV files at 48 kHz.',
   'bad-recording': 'Play the file with `sox FILE -n stat` to see what is wrong with it, or take it out of the folder.',

@@ -1,9 +1,11 @@
 /** What the array's device loop promises when the stream of sound misbehaves, with an in-memory stream in place of arecord. */
+import { readdirSync, readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { DriverError } from '../../drivers/error.ts';
 import type { AudioChunk, Diagnostic } from '../../drivers/sample.ts';
 import { Uma8Device, type Uma8Options } from '../../drivers/uma8/device.ts';
+import { faultCure } from '../../drivers/uma8/fault-cure.ts';
 import type { SoundSource } from '../../drivers/uma8/sound-source.ts';
 import { testClock } from './test-clock.ts';
 
@@ -75,6 +77,29 @@ async function until(condition: () => boolean, step: () => void = () => {}): Pro
   }
   expect(condition()).toBe(true);
 }
+
+/** Codes that are computed, beside those that stand at a `new DriverError`. */
+const COMPUTED = ['device-busy', 'device-missing', 'no-permission', 'wrong-format', 'unplugged', 'exited'].concat([
+  'short-rate',
+  'excess-rate',
+  'gap',
+  'digital-silence',
+  'failed',
+]);
+
+/** The codes of the faults that the array can have. */
+function faultCodes(): string[] {
+  const folder = new URL('../../drivers/uma8/', import.meta.url);
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  const text = files.map((name) => readFileSync(new URL(name, folder), 'utf8')).join('\n');
+  const thrown = [...text.matchAll(/new DriverError\(\s*'([a-z-]+)'/g)].map(([, code]) => code as string);
+  return [...new Set([...thrown, ...COMPUTED])];
+}
+
+it('every fault of the array has a cure', () => {
+  expect(faultCodes().length).toBeGreaterThan(15);
+  for (const code of faultCodes()) expect(faultCure(code), code).not.toBe('');
+});
 
 describe('Uma8Device', () => {
   it('cuts the stream into 100 ms chunks with the time of their first frame', async () => {
