@@ -271,6 +271,8 @@ export class OutboxStore {
 
   /** Takes a record central can never store out of the stream, keeps it apart (the newest 1000) and declares the drop. */
   quarantine(stream: StreamState, sequence: number, reason: string, stamp: Stamp): boolean {
+    // A sequence from outside: beyond its own, a stream's keys are those of the next one.
+    if (!(sequence >= 1 && sequence < stream.nextSequence)) return false;
     const body = this.#statements.readBody.pluck().get(keyOf(stream, sequence)) as Buffer | undefined;
     if (body === undefined) return false;
     this.#statements.quarantine.run(stream.name, sequence, reason.slice(0, 500), body);

@@ -175,7 +175,7 @@ export class Outbox {
 
   /**
    * Appends one sample; resolves when it is on disk, or when it is given up, which a later commit declares. Rejects only
-   * for a wrong argument or a closed outbox; a rejection that nobody awaits does no harm.
+   * for a wrong argument, a stream of the other kind or a closed outbox; a rejection that nobody awaits does no harm.
    */
   appendTelemetry(stream: string, row: Pick<TelemetryRow, 'stamp' | 'values'>): Promise<Appended> {
     const fields = Object.keys(row.values);
@@ -201,6 +201,9 @@ export class Outbox {
   /** Adds a file to upload; resolves when that is on disk. Adding the same hash again changes its path. */
   addBlob(blob: NewBlob): Promise<void> {
     if (!isSha256(blob.sha256)) return refusal(wrong('sha256', '64 lower-case hex digits', blob.sha256));
+    if (!Number.isSafeInteger(blob.bytes) || blob.bytes < 0) {
+      return refusal(wrong('bytes', 'a whole number from 0', String(blob.bytes)));
+    }
     return this.#enqueue((store) => {
       store.putBlob({ mediaType: 'application/x-mcap', ...blob, ackedBytes: 0 });
       this.#blobsAdded += 1;
@@ -210,11 +213,18 @@ export class Outbox {
   #append(stream: string, kind: StreamKind, priority: Priority, row: NewRow): Promise<Appended> {
     if (this.#closed) return refusal(closedError());
     if (!isStreamName(stream)) return refusal(wrong('stream', 'a stream name as `bme680/environment`', stream));
-    if (this.#store.findStream(stream) === undefined && this.#store.streams().length >= maxStreams) {
+    const known = this.#store.findStream(stream) ?? this.#pending.findStream(stream);
+    if (known !== undefined && known.kind !== kind) return refusal(wrong(`kind of ${stream}`, known.kind, kind));
+    if (known === undefined && this.#store.streams().length >= maxStreams) {
       return refusal(new SyncError('limit-exceeded', `outbox: expected at most ${maxStreams} streams, found one more`));
     }
     if (row.fields.length > maxColumns || !row.fields.every(isFieldName)) {
       return refusal(wrong('fields', `at most ${maxColumns} names as \`temperature_c\``, row.fields.join(' ')));
+    }
+    // What a commit could never take must not get into one: it would hold up everything behind it.
+    const { capturedAtNs, monotonicNs } = row.stamp;
+    if (![capturedAtNs, monotonicNs].every((ns) => BigInt.asIntN(64, ns) === ns)) {
+      return refusal(wrong('stamp', 'nanoseconds of 64 bits', `${capturedAtNs} and ${monotonicNs}`));
     }
     const promise = this.#pending.add(stream, kind, priority, row);
     const { rows, bytes } = this.#pending;
@@ -423,7 +433,8 @@ export class Outbox {
         settle.push(done);
       }
       this.#pending.write(store, clock.now(), commitBytes);
-      lost = this.#evictTo(maxBytes, 'size-limit');
+      // Not in a commit that a power cut may undo: central may have read the declaration by then.
+      if (durable) lost = this.#evictTo(maxBytes, 'size-limit');
       if (work.length > 0) this.#boundBlobs(store, settle);
     }, durable);
     this.#work = [];
@@ -514,11 +525,12 @@ export class Outbox {
 
   #refused(error: unknown): void {
     const full = isFull(error);
-    const lost = this.#pending.bound();
+    const { rows, lost } = this.#pending;
+    const waiting = lost === 0 ? `${rows} records wait` : `${rows} records wait and ${lost} were given up`;
     this.#notice({
       level: 'error',
       code: lost > 0 ? 'memory-full' : full ? 'disk-full' : 'write-failed',
-      message: `outbox ${this.#path}: a commit failed (${reasonOf(error)}); ${this.#pending.rows} records wait in memory`,
+      message: `outbox ${this.#path}: a commit failed (${reasonOf(error)}); ${waiting} in memory`,
       cure: full
         ? 'Free disk space or lower the size limits of recordings and outbox.'
         : 'Check the disk and the rights of the data folder.',

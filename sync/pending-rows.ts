@@ -59,6 +59,17 @@ export class PendingRows {
     return this.#bytes;
   }
 
+  /** Rows given up that no commit has declared yet. */
+  get lost(): number {
+    let lost = 0;
+    for (const { items } of this.#streams.values()) for (const item of items) if ('count' in item) lost += item.count;
+    return lost;
+  }
+
+  findStream(name: string): { readonly kind: StreamKind } | undefined {
+    return this.#streams.get(name);
+  }
+
   /** True when there is neither a row nor a gap. */
   get isEmpty(): boolean {
     return this.#streams.size === 0;
@@ -79,7 +90,7 @@ export class PendingRows {
     });
     // Whoever does not wait for the promise must not bring the process down when the outbox closes on a full disk.
     promise.catch(() => {});
-    if (this.#rows > this.#maxRows || this.#bytes > this.#maxBytes) this.bound();
+    if (this.#rows > this.#maxRows || this.#bytes > this.#maxBytes) this.#bound();
     return promise;
   }
 
@@ -137,9 +148,8 @@ export class PendingRows {
     this.#forget();
   }
 
-  /** Gives up the oldest rows of the lowest classes, an eighth beyond what the bound asks; returns how many. */
-  bound(): number {
-    if (this.#rows <= this.#maxRows && this.#bytes <= this.#maxBytes) return 0;
+  /** Gives up the oldest rows of the lowest classes, an eighth beyond what the bound asks. */
+  #bound(): void {
     const goalRows = (this.#maxRows * 7) / 8;
     const goalBytes = (this.#maxBytes * 7) / 8;
     const rows = [...this.#streams.values()]
@@ -155,7 +165,6 @@ export class PendingRows {
       item.resolve({ sequence: 0, stored: false });
     }
     for (const stream of this.#streams.values()) stream.items = withGaps(stream.items, lost);
-    return lost.size;
   }
 }
 

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Stamp } from '../../drivers/sample.ts';
 import { Outbox, type OutboxNotice, type OutboxOptions } from '../../sync/outbox.ts';
 import { decodeRecordBody } from '../../sync/wire/records.ts';
 import { stampAt, testClock } from './stamps.ts';
@@ -235,6 +236,53 @@ describe('records that central refuses', () => {
     await outbox.quarantine('log', [{ sequence: 2, reason: 'again' }]);
     expect(dropsIn(outbox)).toHaveLength(1);
   });
+
+  it('are of the stream that is named, whatever the sequence', async () => {
+    const outbox = await open();
+    await outbox.appendRecord('log', 'telemetry', stampAt(0), opaque(5));
+    await outbox.appendRecord('metrics', 'telemetry', stampAt(0), opaque(5));
+    for (const sequence of [0, 2, 2 ** 40 + 1, 2 ** 53, Number.NaN]) {
+      await outbox.quarantine('log', [{ sequence, reason: 'no such thing' }]);
+    }
+    expect(dropsIn(outbox)).toEqual([]);
+    expect(outbox.stats().quarantined).toBe(0);
+  });
+});
+
+describe('while the disk refuses', () => {
+  it('rows wait in memory up to the bound, what is given up beyond it is told and declared', async () => {
+    let refuses = false;
+    const now = (): Stamp => {
+      if (refuses) throw new Error('as a disk that refuses each commit');
+      return clock.now();
+    };
+    const notices: OutboxNotice[] = [];
+    const outbox = await open({
+      clock: { ...clock, now },
+      maxPendingRows: 80,
+      onNotice: (notice) => notices.push(notice),
+    });
+    await outbox.appendRecord('bulk', 'telemetry', stampAt(0), opaque(10));
+    refuses = true;
+    const appended: Promise<{ stored: boolean }>[] = [];
+    for (let row = 0; row < 70; row += 1)
+      appended.push(outbox.appendRecord('bulk', 'telemetry', stampAt(0), opaque(10)));
+    await outbox.flush();
+    expect(notices.map(({ code }) => code)).toEqual(['write-failed']);
+    for (let row = 0; row < 50; row += 1)
+      appended.push(outbox.appendRecord('events', 'events', stampAt(0), opaque(10)));
+    await outbox.flush();
+    await outbox.flush();
+    expect(notices.map(({ code }) => code)).toEqual(['write-failed', 'memory-full']);
+    refuses = false;
+    expect(outbox.stats().pendingRows).toBeLessThanOrEqual(80);
+    await outbox.flush();
+    expect(notices.map(({ code }) => code)).toEqual(['write-failed', 'memory-full', 'ok']);
+    const stored = (await Promise.all(appended)).filter((each) => each.stored).length;
+    expect(sequencesIn(outbox, 'events')).toHaveLength(50);
+    expect(sequencesIn(outbox, 'bulk')).toHaveLength(stored - 50 + 1);
+    expectAccounted(outbox, 'bulk');
+  });
 });
 
 describe('a damaged file', () => {
@@ -288,6 +336,17 @@ describe('opening', () => {
     await expect(outbox.appendRecord('log', 'events', stampAt(0), opaque(300_000))).rejects.toMatchObject({
       code: 'limit-exceeded',
     });
+    const refused = expect.objectContaining({ code: 'bad-name' });
+    const late = { ...stampAt(0), capturedAtNs: 2n ** 63n };
+    await expect(outbox.appendRecord('log', 'events', late, opaque(1))).rejects.toEqual(refused);
+    const file = { sha256: 'a'.repeat(64), path, priority: 'events' } as const;
+    for (const bytes of [Number.NaN, 1.5, -1])
+      await expect(outbox.addBlob({ ...file, bytes })).rejects.toEqual(refused);
+    void outbox.appendRecord('log', 'events', stampAt(0), opaque(1));
+    await expect(outbox.appendTelemetry('log', { stamp: stampAt(0), values: { x: 1 } })).rejects.toEqual(refused);
+    await outbox.flush();
+    await expect(outbox.appendTelemetry('log', { stamp: stampAt(0), values: { x: 1 } })).rejects.toEqual(refused);
+    expect(outbox.stats()).toMatchObject({ fault: null, pendingRows: 0 });
     await outbox.close();
     await expect(outbox.appendRecord('log', 'events', stampAt(0), opaque(1))).rejects.toMatchObject({
       code: 'outbox-closed',
