@@ -33,10 +33,12 @@ export interface DetectorOptions {
 const RELEASE_RATIO = 0.5;
 /** An event is raised this long after its onset, or as soon as a window no longer shows it. */
 const SURE_AFTER_S = 0.6;
-/** No second event begins sooner than this after the onset of the first. */
-const REFRACTORY_S = 0.8;
-/** Within one unbroken stretch of windows, a new blow must rise to this share of the last one's energy. */
-const NEW_BLOW_RATIO = 0.25;
+/** Blows that follow each other faster than this are one event: a rattle, or glass and its shards. */
+const MERGE_S = 0.7;
+/** However long it rattles, after this a blow is another event. */
+const LONGEST_EVENT_S = 4;
+/** A rise to this share of an event's energy is another blow of it, or, after MERGE_S, another event. */
+const BLOW_RATIO = 0.1;
 /** Chunks whose time differs more than this from the samples counted are a gap. */
 const GAP_NS = 50_000_000n;
 /** Smaller differences than this are rounding and not followed. */
@@ -68,8 +70,8 @@ export class ImpactDetector {
   #anchorNs: bigint | null = null;
   #samples = 0;
   #current: Candidate | null = null;
-  #lastOnset = Number.NEGATIVE_INFINITY;
-  #lastEnd = 0;
+  /** Of the event raised last: where it began, how strongly, and its latest blow so far; null before the first. */
+  #last: { readonly onset: number; readonly rise: number; latest: number } | null = null;
 
   /** Throws ModelError `invalid-audio` when rate or channels do not suit the model. */
   constructor(scorer: Scorer, description: ModelDescription, options: DetectorOptions) {
@@ -167,22 +169,18 @@ export class ImpactDetector {
   #judge(scores: Float32Array, start: number, detections: Detection[]): void {
     const end = start + this.#window;
     const { label, score, share } = this.#strongest(scores);
+    this.#followSeries(end);
     const current = this.#current;
-    if (current === null) {
-      if (share >= 1) {
-        this.#begin(scores, label, score, start, end);
-      }
-    } else if (share < RELEASE_RATIO) {
+    if (share < RELEASE_RATIO) {
       this.#raise(end, detections);
       this.#current = null;
-    } else if (share >= 1 && this.#isNewBlow(current, start, end)) {
-      this.#raise(end, detections);
+    } else if (share >= 1 && (current === null || current.raised)) {
       this.#begin(scores, label, score, start, end);
-    } else if (!current.raised && score > current.score && current.onset >= start) {
+    } else if (current !== null && !current.raised && score > current.score && current.onset >= start) {
       Object.assign(current, { best: scores, label, score });
     }
     const held = this.#current;
-    if (held !== null && !held.raised && end - held.onset >= SURE_AFTER_S * this.#options.sampleRateHz) {
+    if (held !== null && end - held.onset >= SURE_AFTER_S * this.#options.sampleRateHz) {
       this.#raise(end, detections);
     }
   }
@@ -200,23 +198,29 @@ export class ImpactDetector {
     return best;
   }
 
-  /** A candidate begins at the steepest rise that this window shows and earlier events do not explain. */
+  /** Keeps up with the blows that belong to the event raised last. */
+  #followSeries(end: number): void {
+    const last = this.#last;
+    if (last !== null) {
+      const rate = this.#options.sampleRateHz;
+      const to = Math.min(end, last.onset + LONGEST_EVENT_S * rate);
+      last.latest = this.#energy.seriesEnd(last.latest, BLOW_RATIO * last.rise, MERGE_S * rate, to);
+    }
+  }
+
+  /** A candidate begins at the steepest rise that this window shows and the event before does not explain. */
   #begin(scores: Float32Array, label: number, score: number, start: number, end: number): void {
-    const free = this.#lastOnset + REFRACTORY_S * this.#options.sampleRateHz;
-    const { sample, rise } = this.#energy.onset(Math.max(start, free, this.#lastEnd), end);
-    if (end <= free || sample >= end) {
+    const last = this.#last;
+    const from = last === null ? start : Math.max(start, last.latest + MERGE_S * this.#options.sampleRateHz);
+    if (from >= end) {
+      return;
+    }
+    const { sample, rise } = this.#energy.onset(from, end);
+    const stillShown = last !== null && (this.#current !== null || start <= last.latest);
+    if (stillShown && rise < BLOW_RATIO * last.rise) {
       return;
     }
     this.#current = { onset: sample, rise, best: scores, label, score, raised: false };
-  }
-
-  /** Whether a stretch of windows that never went quiet holds another blow after the refractory time. */
-  #isNewBlow(current: Candidate, start: number, end: number): boolean {
-    const from = Math.max(start, current.onset + REFRACTORY_S * this.#options.sampleRateHz);
-    if (!current.raised || start <= current.onset || from >= end) {
-      return false;
-    }
-    return this.#energy.onset(from, end).rise >= NEW_BLOW_RATIO * current.rise;
   }
 
   #raise(heard: number, detections: Detection[]): void {
@@ -225,11 +229,10 @@ export class ImpactDetector {
       return;
     }
     current.raised = true;
-    this.#lastOnset = current.onset;
-    this.#lastEnd = this.#energy.end(current.onset, heard);
+    this.#last = { onset: current.onset, rise: current.rise, latest: current.onset };
     detections.push({
       onsetNs: this.#timeOf(current.onset),
-      endNs: this.#timeOf(this.#lastEnd),
+      endNs: this.#timeOf(this.#energy.end(current.onset, heard)),
       label: this.#description.labels[current.label] ?? '',
       score: current.score,
       scores: Object.fromEntries(this.#description.labels.map((name, i) => [name, current.best[i] ?? 0])),
@@ -240,8 +243,7 @@ export class ImpactDetector {
     const detections: Detection[] = [];
     this.#raise(this.#samples, detections);
     this.#current = null;
-    this.#lastOnset = Number.NEGATIVE_INFINITY;
-    this.#lastEnd = 0;
+    this.#last = null;
     this.#anchorNs = null;
     this.#samples = 0;
     this.#windows.reset();

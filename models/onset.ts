@@ -62,6 +62,23 @@ export class EnergyTrace {
     return { sample: begin * this.block, rise: Math.max(rise, 0) };
   }
 
+  /**
+   * Where a series of blows ends that began at sample `from`: the last rise of at least `rise` that follows the one before
+   * it within `gap` samples; nothing after `to` is looked at.
+   */
+  seriesEnd(from: number, rise: number, gap: number, to: number): number {
+    let end = from;
+    for (let at = this.#clamp(Math.floor(from / this.block) + 1); at < this.#clamp(Math.ceil(to / this.block)); at++) {
+      if (at * this.block - end > gap) {
+        break;
+      }
+      if (this.#at(at) - this.#before(at) >= rise) {
+        end = at * this.block;
+      }
+    }
+    return end;
+  }
+
   /** First sample after `onset` from which the sound stays 20 dB under its peak or at its earlier level for 50 ms; at most `to`. */
   end(onset: number, to: number): number {
     const first = this.#clamp(Math.floor(onset / this.block));
