@@ -47,6 +47,8 @@ const maxGroupRecords = 2000;
 const maxGroupMessages = 256;
 const maxReasonLength = 200;
 const maxRejectionsPerAck = 1000;
+/** Reasons of refusal that may concern somebody who is no vehicle. */
+const strangers: ReadonlySet<string> = new Set(['connect', 'connection', 'tls', 'accept']);
 /** SQLite result codes after which trying the same messages one by one is pointless. */
 const storageDown = /^SQLITE_(FULL|IOERR|BUSY|READONLY|CANTOPEN|CORRUPT|NOTADB)/;
 
@@ -109,7 +111,10 @@ export class Ingest {
   /** Counts and logs what was refused elsewhere: connections, subscriptions, chunks. */
   refused(client: string, reason: string, found: string): void {
     this.#parts.metrics.refused.inc({ reason });
-    this.#warnings.warn(`refused ${client} ${reason}`, 'refused', { vehicle: client, reason, found });
+    const vehicle = client.slice(0, 80);
+    // Who did not get in can have any number of names.
+    const key = strangers.has(reason) ? `refused ${reason}` : `refused ${vehicle} ${reason}`;
+    this.#warnings.warn(key, 'refused', { vehicle, reason, found });
   }
 
   #ignore(topic: string, kind: string, expected: string, found: string, vehicle = ''): void {

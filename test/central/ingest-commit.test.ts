@@ -20,6 +20,7 @@ let database: OpenDatabase;
 let ingest: Ingest;
 /** What a commit meets before it reaches the database. */
 let obstacle: (contents: readonly Content[]) => void | Promise<void>;
+let lines: string[];
 let acked: [vehicle: string, first: number, last: number][];
 
 beforeEach(async () => {
@@ -27,6 +28,7 @@ beforeEach(async () => {
   database = await openDatabase(folder.path);
   obstacle = () => {};
   acked = [];
+  lines = [];
   const store = new SqliteIngestStore(database.writer);
   const blobs = new BlobReceiver({
     index: new SqliteBlobIndex(database.writer),
@@ -51,7 +53,7 @@ beforeEach(async () => {
       }
     },
     notice: () => {},
-    log: lineLog(() => {}),
+    log: lineLog((line) => lines.push(line)),
     metrics: createMetrics(),
     nowMs: () => 0,
   });
@@ -127,4 +129,12 @@ test('one transaction takes little more than two thousand records, however much 
   for (let batch = 0; batch < 8; batch++) void send('v1', 1 + batch * 1500, 1500);
   await ingest.close();
   expect(sizes).toEqual([3000, 3000, 3000, 3000]);
+});
+
+test('a stranger who knocks under ever new names does not fill the log', () => {
+  for (let name = 0; name < 2000; name++) ingest.refused(`${'x'.repeat(1000)}${name}`, 'connect', 'no');
+  for (const vehicle of ['v1', 'v2']) ingest.refused(vehicle, 'publish', 'no');
+  expect(lines.filter((line) => line.includes('reason=connect'))).toHaveLength(10);
+  expect(lines.every((line) => line.length < 200)).toBe(true);
+  expect(lines.filter((line) => line.includes('reason=publish'))).toHaveLength(2);
 });
