@@ -177,6 +177,8 @@ export class SegmentLoop {
     if (nowMs - this.#spaceCheckedAtMs >= spaceCheckMs) {
       const free = await (this.#options.freeBytes ?? freeBytesOf)(this.#folder);
       if (free < this.#options.minFreeBytes) {
+        // A whole segment can be fetched, or removed to make room, while the pause lasts.
+        await this.#finishSegment();
         const message = `expected ${this.#options.minFreeBytes} free bytes in ${this.#folder}, found ${free}`;
         throw Object.assign(new Error(message), { code: 'ENOSPC' });
       }

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, readFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
@@ -179,6 +179,28 @@ describe('a full disk', () => {
     expect(loss).toMatchObject({
       metadata: new Map([['/uma8/audio', `gap=0 queue=${queue} space=${space} write=0`]]),
     });
+  });
+
+  test('that is nearly full ends the segment, so that retention can remove it; recording goes on in a new one', async () => {
+    const folder = await scratchFolder();
+    const drive = join(folder, 'recordings/drive');
+    let free = 1000;
+    const { recorder } = await open(folder, { minFreeBytes: 1000, freeBytes: async () => free });
+    recorder.write(sound(0));
+    await recorder.flush();
+    free = 10;
+    let index = 1;
+    while (recorder.stats().state === 'recording') {
+      recorder.write(sound(index++));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    expect((await readdir(drive)).sort()).toEqual(['drive_0.mcap', 'metadata.yaml']);
+    await rm(join(drive, 'drive_0.mcap'));
+    free = 1000;
+    await until(() => recorder.stats().state === 'recording' && recorder.stats().queueBytes === 0);
+    await recorder.close();
+    expect(recorder.stats()).toMatchObject({ segments: 2, lostMessages: 0 });
+    expect((await readdir(drive)).sort()).toEqual(['drive_1.mcap', 'metadata.yaml']);
   });
 
   test('at the end leaves an unfinished file that the next start repairs', async () => {
