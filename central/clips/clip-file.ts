@@ -1,5 +1,6 @@
 /** Opens the MCAP of a clip for reading: by its index, message by message, decoded by the schemas inside the file. */
 import { type FileHandle, open } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { parse } from '@foxglove/rosmsg';
 import { MessageReader } from '@foxglove/rosmsg2-serialization';
@@ -9,11 +10,12 @@ import { CentralError, messageOf } from '../error.ts';
 /** Reads a file at given places; owns the handle. */
 class FileReadable implements IReadable {
   readonly #handle: FileHandle;
-  readonly #path: string;
+  /** For messages: the name alone, because they reach whoever asks the API. */
+  readonly #name: string;
 
-  constructor(handle: FileHandle, path: string) {
+  constructor(handle: FileHandle, name: string) {
     this.#handle = handle;
-    this.#path = path;
+    this.#name = name;
   }
 
   async size(): Promise<bigint> {
@@ -24,7 +26,7 @@ class FileReadable implements IReadable {
     if (length > BigInt(maxReadBytes)) {
       throw new CentralError(
         'clip-unreadable',
-        `${this.#path}: expected to read at most ${maxReadBytes} bytes, found ${length}`,
+        `${this.#name}: expected to read at most ${maxReadBytes} bytes, found ${length}`,
       );
     }
     const bytes = new Uint8Array(Number(length));
@@ -34,7 +36,7 @@ class FileReadable implements IReadable {
       if (bytesRead === 0)
         throw new CentralError(
           'clip-unreadable',
-          `${this.#path}: expected ${length} bytes at ${offset}, found ${done}`,
+          `${this.#name}: expected ${length} bytes at ${offset}, found ${done}`,
         );
       done += bytesRead;
     }
@@ -63,11 +65,11 @@ export async function readClip(
   path: string,
   types: ReadonlySet<string>,
 ): Promise<{ messages: ClipMessage[]; skipped: number }> {
-  let handle: FileHandle | null = null;
+  const name = basename(path);
+  const handle = await open(path, 'r'); // a file that is gone is no fault of its content
   try {
-    handle = await open(path, 'r');
     const reader = await McapIndexedReader.Initialize({
-      readable: new FileReadable(handle, path),
+      readable: new FileReadable(handle, name),
       decompressHandlers: { zstd: (bytes) => zstdDecompressSync(bytes, { maxOutputLength: maxChunkBytes }) },
     });
     const readers = new Map<number, MessageReader>();
@@ -86,7 +88,7 @@ export async function readClip(
       if (readBytes > maxMessageBytes) {
         throw new CentralError(
           'clip-unreadable',
-          `${path}: expected at most ${maxMessageBytes} bytes of messages, found more`,
+          `${name}: expected at most ${maxMessageBytes} bytes of messages, found more`,
         );
       }
       const channel = reader.channelsById.get(message.channelId);
@@ -103,8 +105,8 @@ export async function readClip(
     return { messages, skipped };
   } catch (cause) {
     if (cause instanceof CentralError) throw cause;
-    throw new CentralError('clip-unreadable', `${path}: expected a finished MCAP file, ${messageOf(cause)}`, { cause });
+    throw new CentralError('clip-unreadable', `${name}: expected a finished MCAP file, ${messageOf(cause)}`, { cause });
   } finally {
-    await handle?.close();
+    await handle.close();
   }
 }

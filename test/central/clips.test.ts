@@ -82,11 +82,11 @@ test('every sensor becomes a series over the clip, with its unit; what was not m
   });
 });
 
-test('a file that is no MCAP is called unreadable, with its path', async () => {
+test('a file that is no MCAP is called unreadable by its name, and nobody learns where central keeps it', async () => {
   const path = join(folder.path, 'junk');
   await writeFile(path, 'not a bag');
   await expect(readClip(path, shownTypes)).rejects.toMatchObject({
     code: 'clip-unreadable',
-    message: expect.stringContaining(path),
+    message: expect.stringMatching(/^junk: expected 17 bytes/),
   });
 });
