@@ -29,6 +29,8 @@ export class ModelSession implements Scorer {
 
   /** Throws ModelError `session` when ONNX Runtime refuses the graph. */
   static async open(model: Model, options: ModelSessionOptions): Promise<ModelSession> {
+    // ONNX Runtime sends usage data to its maker, and keeps a database for that, unless this is set before the first session.
+    process.env.ORT_DISABLE_TELEMETRY = '1';
     let session: InferenceSession;
     try {
       session = await InferenceSession.create(model.bytes, {
