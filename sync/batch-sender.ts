@@ -3,7 +3,8 @@
  * again after a silence. Knows no sockets: it is handed a way to publish and told of acks and of the time.
  */
 
-import type { Outbox, OutgoingRows } from './outbox.ts';
+import type { Outbox } from './outbox.ts';
+import type { OutgoingRows } from './outbox-types.ts';
 import { lengthOf, rangesOf, type SequenceRange, without } from './sequence-ranges.ts';
 import { encodeRecords } from './wire/records.ts';
 import { encodeTelemetry } from './wire/telemetry.ts';

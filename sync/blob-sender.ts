@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
+import type { StoredBlob } from './blob-table.ts';
 import type { Outbox } from './outbox.ts';
-import type { StoredBlob } from './outbox-store.ts';
 import { encodeFrame, encodeMessage } from './wire/frame.ts';
 import { blobChunkTopic, blobOfferTopic } from './wire/topics.ts';
 import { BlobOfferSchema, type BlobStatus } from './wire/wire_pb.js';

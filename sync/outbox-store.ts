@@ -6,15 +6,14 @@
 import { randomUUID } from 'node:crypto';
 import Database from 'better-sqlite3';
 import type { Stamp } from '../drivers/sample.ts';
+import { BlobTable, type StoredBlob } from './blob-table.ts';
 import { ContextTable } from './context-table.ts';
-import { type BlobRow, insertRows, prepareStatements, type RawRow, type Statements, schema } from './outbox-tables.ts';
+import { insertRows, prepareStatements, type RawRow, type Statements, schema } from './outbox-tables.ts';
+import { type Priority, priorities } from './priority.ts';
 import { rangesOf, type SequenceRange } from './sequence-ranges.ts';
 import { SyncError } from './wire/error.ts';
 import { encodeRecordBody } from './wire/records.ts';
 
-/** Classes of what may be given up when room is short, the first to go first: 0 recordings, 1 telemetry, 2 events. */
-export const priorities = ['recordings', 'telemetry', 'events'] as const;
-export type Priority = (typeof priorities)[number];
 export type StreamKind = 'telemetry' | 'record';
 
 /** One stream's durable counters. Sequences begin at 1 and are never given twice, whatever was deleted. */
@@ -46,17 +45,6 @@ export interface StoredRow {
   readonly body: Buffer;
 }
 
-/** A file waiting to be uploaded, named by its hash. */
-export interface StoredBlob {
-  readonly sha256: string;
-  readonly path: string;
-  readonly bytes: number;
-  readonly mediaType: string;
-  readonly priority: Priority;
-  /** How much central has told us it holds durably, from the start. */
-  readonly ackedBytes: number;
-}
-
 const schemaVersion = 1;
 /** Keys are stream id × 2^40 + sequence, so that a stream is one run of the table and JS numbers hold every key. */
 const sequencesPerStream = 2 ** 40;
@@ -70,6 +58,8 @@ const checkedBytes = 16 * 1024 * 1024;
 
 export class OutboxStore {
   readonly epoch: string;
+  /** The files waiting to be uploaded. */
+  readonly blobs: BlobTable;
   readonly #db: Database.Database;
   readonly #statements: Statements;
   readonly #contexts: ContextTable;
@@ -90,6 +80,7 @@ export class OutboxStore {
       this.epoch = this.#createOrCheck();
       this.#statements = prepareStatements(this.#db);
       this.#contexts = new ContextTable(this.#statements);
+      this.blobs = new BlobTable(this.#statements);
       this.#load();
       if (this.streams().every((stream) => stream.rows === 0)) this.#contexts.forget();
     } catch (error) {
@@ -370,34 +361,9 @@ export class OutboxStore {
     return raw === undefined ? null : raw.body.readBigInt64LE(0);
   }
 
+  /** Adds a file after those that wait, or changes the path of one. Only within `transaction`. */
   putBlob(blob: StoredBlob): void {
-    const priority = priorities.indexOf(blob.priority);
-    this.#statements.putBlob.run(blob.sha256, blob.path, blob.bytes, blob.mediaType, priority, this.#commitNumber);
-  }
-
-  setBlobProgress(sha256: string, ackedBytes: number): void {
-    this.#statements.setBlobProgress.run(ackedBytes, sha256);
-  }
-
-  removeBlob(sha256: string): void {
-    this.#statements.removeBlob.run(sha256);
-  }
-
-  findBlob(sha256: string): StoredBlob | null {
-    const row = this.#statements.findBlob.get(sha256);
-    return row === undefined ? null : toBlob(row);
-  }
-
-  /** The blob to upload next (highest class, then oldest), or with `lowest` the one to give up first. */
-  headBlob(which: 'highest' | 'lowest', skip: ReadonlySet<string> = new Set()): StoredBlob | null {
-    const statement = which === 'highest' ? this.#statements.nextBlobs : this.#statements.lowestBlobs;
-    const row = statement.all(skip.size + 1).find((candidate) => !skip.has(candidate.sha256));
-    return row === undefined ? null : toBlob(row);
-  }
-
-  blobTotals(): { count: number; bytes: number; ackedBytes: number } {
-    const totals = this.#statements.blobTotals.get();
-    return { count: totals?.count ?? 0, bytes: totals?.bytes ?? 0, ackedBytes: totals?.acked ?? 0 };
+    this.blobs.put(blob, this.#commitNumber);
   }
 
   /** Bytes of the database in use: pages that are not free. The write-ahead log (1 to 2 MiB) comes on top. */
@@ -422,15 +388,4 @@ export class OutboxStore {
 
 function keyOf(stream: StreamState, sequence: number): number {
   return stream.id * sequencesPerStream + sequence;
-}
-
-function toBlob(row: BlobRow): StoredBlob {
-  return {
-    sha256: row.sha256,
-    path: row.path,
-    bytes: row.bytes,
-    mediaType: row.media_type,
-    priority: priorities[row.priority] ?? 'recordings',
-    ackedBytes: row.acked_bytes,
-  };
 }

@@ -5,79 +5,21 @@
 
 import { mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Clock, Stamp } from '../drivers/sample.ts';
+import type { Stamp } from '../drivers/sample.ts';
+import type { StoredBlob } from './blob-table.ts';
 import { Reserve, setAside } from './outbox-files.ts';
-import {
-  type NewRow,
-  OutboxStore,
-  type Priority,
-  type StoredBlob,
-  type StoredRow,
-  type StreamKind,
-} from './outbox-store.ts';
+import { boundBlobs, evictTo, giveUpBlob } from './outbox-room.ts';
+import { type NewRow, OutboxStore, type StreamKind } from './outbox-store.ts';
+import { OutboxTrouble } from './outbox-trouble.ts';
+import type { Appended, NewBlob, NewRecord, OutboxNotice, OutboxOptions, OutgoingRows } from './outbox-types.ts';
 import { PendingRows } from './pending-rows.ts';
+import type { Priority } from './priority.ts';
 import type { SequenceRange } from './sequence-ranges.ts';
-import { isCorrupt, isFull, reasonOf } from './storage-fault.ts';
+import { isCorrupt, isFull, unusable } from './storage-fault.ts';
 import { SyncError } from './wire/error.ts';
 import { encodeRecordBody, type RecordBody } from './wire/records.ts';
 import { isFieldName, maxColumns, type TelemetryRow } from './wire/telemetry.ts';
 import { isSha256, isStreamName } from './wire/topics.ts';
-
-export interface OutboxOptions {
-  /** Stamps the outbox's own records (drops). */
-  readonly clock: Clock;
-  /** Largest size of the database in bytes, at least 1 MiB; beyond it the least important rows go. Default 1 GiB. */
-  readonly maxBytes?: number;
-  /** Largest sum of the files waiting for upload, in bytes; beyond it the least important go. Default 16 GiB. */
-  readonly maxBlobBytes?: number;
-  /** Longest wait of an append for its commit, in ms; events do not wait. Default 100. */
-  readonly groupCommitMs?: number;
-  /** A commit is made at once when this many rows wait. Default 500. */
-  readonly groupCommitRows?: number;
-  /** Most rows and bytes held in memory while the disk refuses. Default 20 000 rows, 16 MiB. */
-  readonly maxPendingRows?: number;
-  readonly maxPendingBytes?: number;
-  /** Called with each trouble and each recovery; must not throw. */
-  readonly onNotice?: (notice: OutboxNotice) => void;
-}
-
-/** What the outbox has to tell a person, in the shape of a diagnostic. */
-export interface OutboxNotice {
-  readonly level: 'ok' | 'warn' | 'error';
-  readonly code: 'ok' | 'disk-full' | 'size-limit' | 'corrupt' | 'write-failed' | 'memory-full';
-  readonly message: string;
-  readonly cure: string;
-}
-
-/** What became of an append: its sequence once it is on disk, or `stored: false` when it was given up and declared dropped. */
-export interface Appended {
-  readonly sequence: number;
-  readonly stored: boolean;
-}
-
-/** One record for `appendRecords`. */
-export interface NewRecord {
-  readonly stamp: Stamp;
-  readonly body: RecordBody;
-}
-
-/** A file to upload; `sha256` in lower-case hex is also its name on the wire. */
-export interface NewBlob {
-  readonly sha256: string;
-  readonly path: string;
-  readonly bytes: number;
-  readonly priority: Priority;
-  /** Default `application/x-mcap`. */
-  readonly mediaType?: string;
-}
-
-/** Rows of one stream to send in one batch: one boot, one clock quality, one list of fields. */
-export interface OutgoingRows {
-  readonly stream: string;
-  readonly kind: StreamKind;
-  readonly nextSequence: number;
-  readonly rows: readonly StoredRow[];
-}
 
 interface StreamStats {
   readonly stream: string;
@@ -112,7 +54,6 @@ type WorkKind = 'soon' | 'durable' | 'lazy';
 
 const mebibyte = 1024 * 1024;
 const pageBytes = 4096;
-const warnEveryMs = 60_000;
 const retryMs = 1000;
 /** Bodies that one transaction takes: bounds how long it blocks and how much room its log needs. */
 const commitBytes = 256 * 1024;
@@ -128,22 +69,22 @@ export class Outbox {
   readonly #options: Required<OutboxOptions>;
   readonly #pending: PendingRows;
   readonly #reserve: Reserve;
+  readonly #trouble: OutboxTrouble;
   readonly #listeners = new Set<() => void>();
   #store: OutboxStore;
   #work: { run: StoreWork; kind: WorkKind; done: () => void; fail: (error: Error) => void }[] = [];
   #timer: NodeJS.Timeout | null = null;
   #timerDueMs = Number.POSITIVE_INFINITY;
   #immediate: NodeJS.Immediate | null = null;
-  #fault: OutboxNotice | null = null;
   #commits = 0;
   #blobsAdded = 0;
-  readonly #warnedAtMs = new Map<string, number>();
   #closed = false;
 
   private constructor(path: string, options: Required<OutboxOptions>) {
     this.#path = path;
     this.#options = options;
     this.#reserve = new Reserve(path);
+    this.#trouble = new OutboxTrouble(path, options.onNotice);
     this.#pending = new PendingRows(options.maxPendingRows, options.maxPendingBytes);
     this.#store = this.#openStore();
   }
@@ -228,7 +169,7 @@ export class Outbox {
     }
     const promise = this.#pending.add(stream, kind, priority, row);
     const { rows, bytes } = this.#pending;
-    if (this.#fault === null && (rows >= this.#options.groupCommitRows || bytes >= groupBytes)) this.#commit();
+    if (this.#trouble.fault === null && (rows >= this.#options.groupCommitRows || bytes >= groupBytes)) this.#commit();
     else if (priority === 'events') this.#commitSoon();
     else this.#commitWithin(this.#options.groupCommitMs);
     return promise;
@@ -273,16 +214,16 @@ export class Outbox {
 
   /** Central holds this much of a file. */
   blobProgress(sha256: string, ackedBytes: number): Promise<void> {
-    return this.#enqueue((store) => store.setBlobProgress(sha256, ackedBytes), 'lazy');
+    return this.#enqueue((store) => store.blobs.setProgress(sha256, ackedBytes), 'lazy');
   }
 
   /** Takes a file off the list: central has all of it, or (with `reason`) it is given up, which is declared. The file stays. */
   removeBlob(sha256: string, reason: string | null = null): Promise<void> {
     return this.#enqueue((store) => {
-      const blob = store.findBlob(sha256);
+      const blob = store.blobs.find(sha256);
       if (blob === null) return;
-      if (reason === null) store.removeBlob(sha256);
-      else this.#giveUpBlob(store, blob, reason);
+      if (reason === null) store.blobs.remove(sha256);
+      else giveUpBlob(store, blob, reason, this.#options.clock.now());
     }, 'soon');
   }
 
@@ -308,7 +249,7 @@ export class Outbox {
 
   /** The file to upload next, events' clips first, leaving out those in `skip`. */
   nextBlob(skip: ReadonlySet<string> = new Set()): StoredBlob | null {
-    return this.#guarded(null, () => this.#store.headBlob('highest', skip));
+    return this.#guarded(null, () => this.#store.blobs.head('highest', skip));
   }
 
   /** Files added since this object was made: a change says to look at `nextBlob` again. */
@@ -338,7 +279,7 @@ export class Outbox {
       pendingRows: this.#pending.rows,
       quarantined: this.#guarded(0, () => store.quarantined()),
       commits: this.#commits,
-      fault: this.#fault,
+      fault: this.#trouble.fault,
       streams: store.streams().map((stream) => {
         const oldestNs = this.#guarded(null, () => store.oldestAtNs(stream));
         return {
@@ -351,7 +292,7 @@ export class Outbox {
           nextSequence: stream.nextSequence,
         };
       }),
-      blobs: this.#guarded({ count: 0, bytes: 0, ackedBytes: 0 }, () => store.blobTotals()),
+      blobs: this.#guarded({ count: 0, bytes: 0, ackedBytes: 0 }, () => store.blobs.totals()),
     };
   }
 
@@ -369,13 +310,13 @@ export class Outbox {
   }
 
   #commitSoon(): void {
-    if (this.#fault !== null) return;
+    if (this.#trouble.fault !== null) return;
     this.#immediate ??= setImmediate(() => this.#commit());
   }
 
   #commitWithin(delayMs: number): void {
     const dueMs = performance.now() + delayMs;
-    if (this.#fault !== null || this.#immediate !== null || this.#timerDueMs <= dueMs) return;
+    if (this.#trouble.fault !== null || this.#immediate !== null || this.#timerDueMs <= dueMs) return;
     this.#arm(delayMs);
   }
 
@@ -398,7 +339,7 @@ export class Outbox {
       if (!this.#tryCommit()) return;
     }
     // Also when nothing waited: a read that failed set the fault, and appends arm no timer while there is one.
-    if (this.#fault !== null) this.#recovered();
+    this.#trouble.over();
     if (this.#commits === before) return;
     for (const listener of this.#listeners) listener();
   }
@@ -423,7 +364,8 @@ export class Outbox {
   #commitOnce(): void {
     const store = this.#store;
     const work = this.#work;
-    const { clock, maxBytes } = this.#options;
+    const { clock, maxBytes, maxBlobBytes } = this.#options;
+    const now = clock.now();
     let lost = 0;
     const settle: (() => void)[] = [];
     const durable = !this.#pending.isEmpty || work.some(({ kind }) => kind !== 'lazy');
@@ -432,52 +374,17 @@ export class Outbox {
         run(store);
         settle.push(done);
       }
-      this.#pending.write(store, clock.now(), commitBytes);
+      this.#pending.write(store, now, commitBytes);
       // Not in a commit that a power cut may undo: central may have read the declaration by then.
-      if (durable) lost = this.#evictTo(maxBytes, 'size-limit');
-      if (work.length > 0) this.#boundBlobs(store, settle);
+      if (durable) lost = evictTo(store, maxBytes, 'size-limit', now);
+      for (const { path } of work.length === 0 ? [] : boundBlobs(store, maxBlobBytes, now)) {
+        settle.push(() => rmSync(path, { force: true }));
+      }
     }, durable);
     this.#work = [];
     this.#pending.settle();
     for (const done of settle) done();
-    if (lost > 0)
-      this.#warnOfLoss('size-limit', lost, 'Raise the size limit of the outbox, or bring the vehicle online.');
-  }
-
-  /** Gives up rows until the file uses at most `bytes`; how many. Only within a transaction. */
-  #evictTo(bytes: number, reason: string): number {
-    const now = this.#options.clock.now();
-    let lost = 0;
-    while (this.#store.usedBytes() > bytes) {
-      const rows = this.#store.evict(reason, now);
-      if (rows === 0) break;
-      lost += rows;
-    }
-    return lost;
-  }
-
-  /** Each loss is counted and declared; a person hears of it once a minute. */
-  #warnOfLoss(code: 'size-limit' | 'disk-full', lost: number, cure: string): void {
-    const nowMs = performance.now();
-    if (nowMs - (this.#warnedAtMs.get(code) ?? Number.NEGATIVE_INFINITY) < warnEveryMs) return;
-    this.#warnedAtMs.set(code, nowMs);
-    const message = `outbox ${this.#path}: no room (${code}), ${lost} of the least important records were given up`;
-    this.#options.onNotice({ level: 'warn', code, message, cure });
-  }
-
-  #boundBlobs(store: OutboxStore, settle: (() => void)[]): void {
-    while (store.blobTotals().bytes > this.#options.maxBlobBytes) {
-      const blob = store.headBlob('lowest');
-      if (blob === null) return;
-      this.#giveUpBlob(store, blob, 'size-limit');
-      settle.push(() => rmSync(blob.path, { force: true }));
-    }
-  }
-
-  #giveUpBlob(store: OutboxStore, blob: StoredBlob, reason: string): void {
-    store.removeBlob(blob.sha256);
-    const range = { first: 0, last: Math.max(0, blob.bytes - 1) };
-    store.declareDrop(`blob/${blob.sha256}`, range, reason, this.#options.clock.now());
+    this.#trouble.lost('size-limit', lost);
   }
 
   /** Makes a second try worth while; false when nothing can be done. */
@@ -489,19 +396,20 @@ export class Outbox {
     if (!isFull(error)) return false;
     this.#reserve.release();
     this.#store.checkpoint();
-    const blob = this.#store.headBlob('lowest');
+    const blob = this.#store.blobs.head('lowest');
     const file = blob?.priority === 'recordings' ? blob : null;
     // The file goes first, as the transaction that says so may need the room; a crash between finds `file-missing`.
     if (file !== null) rmSync(file.path, { force: true });
     const wantedBytes = Math.max(4 * this.#pending.bytes, 64 * pageBytes);
     const goalBytes = this.#store.usedBytes() - wantedBytes;
+    const now = this.#options.clock.now();
     let lost = 0;
     this.#store.transaction(() => {
-      if (file !== null) this.#giveUpBlob(this.#store, file, 'disk-full');
-      lost = this.#evictTo(goalBytes, 'disk-full');
+      if (file !== null) giveUpBlob(this.#store, file, 'disk-full', now);
+      lost = evictTo(this.#store, goalBytes, 'disk-full', now);
     });
     this.#store.checkpoint();
-    this.#warnOfLoss('disk-full', lost, 'Free disk space or lower the size limits of recordings and outbox.');
+    this.#trouble.lost('disk-full', lost + (file === null ? 0 : 1));
     return true;
   }
 
@@ -524,29 +432,8 @@ export class Outbox {
   }
 
   #refused(error: unknown): void {
-    const full = isFull(error);
-    const { rows, lost } = this.#pending;
-    const waiting = lost === 0 ? `${rows} records wait` : `${rows} records wait and ${lost} were given up`;
-    this.#notice({
-      level: 'error',
-      code: lost > 0 ? 'memory-full' : full ? 'disk-full' : 'write-failed',
-      message: `outbox ${this.#path}: a commit failed (${reasonOf(error)}); ${waiting} in memory`,
-      cure: full
-        ? 'Free disk space or lower the size limits of recordings and outbox.'
-        : 'Check the disk and the rights of the data folder.',
-    });
+    this.#trouble.refused(error, this.#pending);
     this.#arm(retryMs);
-  }
-
-  #recovered(): void {
-    this.#fault = null;
-    this.#options.onNotice({ level: 'ok', code: 'ok', message: `outbox ${this.#path}: commits again`, cure: '' });
-  }
-
-  #notice(notice: OutboxNotice): void {
-    const isNew = this.#fault?.code !== notice.code;
-    this.#fault = notice;
-    if (isNew) this.#options.onNotice(notice);
   }
 
   #openStore(): OutboxStore {
@@ -565,25 +452,8 @@ export class Outbox {
   #beginAnew(cause: unknown): void {
     const target = setAside(this.#path);
     this.setAside = target;
-    this.#options.onNotice({
-      level: 'error',
-      code: 'corrupt',
-      message: `outbox ${this.#path}: not readable (${reasonOf(cause)}), set aside as ${target}; a new epoch begins`,
-      cure: 'Check the disk; what the old file held can be looked for with `sqlite3 … .recover`.',
-    });
+    this.#trouble.setAside(cause, target);
   }
-}
-
-function unusable(path: string, cause: unknown): SyncError {
-  if (cause instanceof SyncError) return cause;
-  const busy = /SQLITE_BUSY|SQLITE_LOCKED/.test(cause instanceof Error && 'code' in cause ? String(cause.code) : '');
-  return new SyncError('outbox-unusable', `outbox ${path}: cannot be opened (${reasonOf(cause)})`, {
-    cause,
-    retryable: true,
-    cure: busy
-      ? 'Another fender agent uses this data folder: stop it first.'
-      : 'Check the disk and the rights of the data folder.',
-  });
 }
 
 function wrong(what: string, expected: string, found: string): SyncError {

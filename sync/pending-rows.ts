@@ -4,15 +4,9 @@
  */
 
 import type { Stamp } from '../drivers/sample.ts';
-import type { Appended } from './outbox.ts';
-import {
-  type NewRow,
-  type OutboxStore,
-  type Priority,
-  priorities,
-  type StreamKind,
-  type StreamState,
-} from './outbox-store.ts';
+import type { NewRow, OutboxStore, StreamKind, StreamState } from './outbox-store.ts';
+import type { Appended } from './outbox-types.ts';
+import { type Priority, priorities } from './priority.ts';
 
 interface PendingRow {
   readonly row: NewRow;

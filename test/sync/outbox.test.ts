@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Stamp } from '../../drivers/sample.ts';
-import { Outbox, type OutboxNotice, type OutboxOptions } from '../../sync/outbox.ts';
+import { Outbox } from '../../sync/outbox.ts';
+import type { OutboxNotice, OutboxOptions } from '../../sync/outbox-types.ts';
 import { decodeRecordBody } from '../../sync/wire/records.ts';
 import { stampAt, testClock } from './stamps.ts';
 

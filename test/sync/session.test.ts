@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Stamp } from '../../drivers/sample.ts';
-import { Outbox, type OutboxOptions } from '../../sync/outbox.ts';
+import { Outbox } from '../../sync/outbox.ts';
+import type { OutboxOptions } from '../../sync/outbox-types.ts';
 import { type SessionNotice, SyncSession, type SyncSessionOptions } from '../../sync/session.ts';
 import {
   type Broker,
