@@ -3,6 +3,7 @@ clip under CC-BY that the model was trained or tested on."""
 
 import argparse
 import csv
+import re
 from pathlib import Path
 
 MARK = "<!-- credits: written by training/credits.py -->"
@@ -15,7 +16,9 @@ def credits(rows: list[dict]) -> str:
         if row["licence"].upper().startswith("CC-BY"):
             key = (row["author"], row["source_title"], row["licence"], row["source_url"])
             seen.setdefault(key, set()).add(row["fold"])
-    clean = lambda text: " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    # Some titles of the list hold Latin-1 letters as escapes.
+    plain = lambda text: re.sub(r"\\x([0-9a-f]{2})", lambda match: chr(int(match[1], 16)), text)
+    clean = lambda text: " ".join(plain(text).split()).replace("|", "\\|").replace("<", "&lt;")
     lines = ["| author | title | licence | source | folds |", "|---|---|---|---|---|"]
     for (author, title, licence, url), folds in sorted(seen.items(), key=lambda item: (item[0][0].lower(), item[0][1:])):
         lines.append(f"| {clean(author)} | {clean(title)} | {clean(licence)} | <{url}> | {', '.join(sorted(folds))} |")

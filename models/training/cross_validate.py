@@ -53,7 +53,7 @@ def main() -> None:
     torch.set_num_threads(1)
     clips = data.read_clips(options.data, set(config["train_folds"]))
     mels = data.load(clips, options.cache)
-    rendered = [generated.render(job, options.cache) for job in config["generated"]]
+    rendered = generated.render_all(config["generated"], options.cache)
     folds = config["train_folds"]
     results = core.in_processes(lambda i: judge_fold(clips, mels, rendered, folds[i], options.networks, config), len(folds))
     for best in (1, 2, 3):

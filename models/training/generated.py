@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,3 +54,10 @@ def render(options: dict, cache: Path, node: str = str(ROOT / "node_modules/.bin
     with open(truth, newline="") as f:
         rows = [(r["label"], float(r["onset_s"]), float(r["end_s"])) for r in csv.DictReader(f)]
     return Rendered(np.exp(np.load(mel).astype(np.float32)), rows, mono)
+
+
+def render_all(jobs: list[dict], cache: Path, node: str = str(ROOT / "node_modules/.bin/node")) -> list[Rendered]:
+    """Every job once for each of its `seeds`, two at a time."""
+    pieces = [{**{k: v for k, v in job.items() if k != "seeds"}, "seed": seed} for job in jobs for seed in job["seeds"]]
+    with ThreadPoolExecutor(2) as pool:
+        return list(pool.map(lambda piece: render(piece, cache, node), pieces))

@@ -2,6 +2,8 @@
 quantizes, and writes the description into both files. One command, see README.md; the same seed gives the same run."""
 
 import argparse
+import hashlib
+import json
 import subprocess
 from pathlib import Path
 
@@ -60,7 +62,7 @@ def raw_windows(clips, rendered_audio, seed: int, per_clip: int = 2) -> np.ndarr
     windows = []
     for samples in [*(data.decode(c.path) for c in clips), *rendered_audio]:
         last = len(samples) - frontend.WINDOW_SAMPLES
-        count = per_clip if last < 300_000 else 150
+        count = per_clip if last < 300_000 else len(samples) // 240_000
         for start in random.integers(0, max(last, 0) + 1, count):
             window = samples[start : start + frontend.WINDOW_SAMPLES]
             windows.append(np.pad(window, (0, frontend.WINDOW_SAMPLES - len(window))))
@@ -102,10 +104,18 @@ def description(config: dict, clips, variant: str, reference: dict) -> dict:
         "training_run": {
             "seed": config["seed"], "commit": commit or "unknown", "precision": variant,
             "data": f"{len(clips)} clips of ESC-50 folds {folds} under CC0 and CC-BY; "
-                    f"{sum(g['seconds'] for g in config['generated'])} s of generated sound",
+                    f"{sum(g['seconds'] * len(g['seeds']) for g in config['generated'])} s of generated sound",
             "networks": config["networks"], "steps": config["steps"],
         },
     }
+
+
+def run_key(config: dict) -> str:
+    """Changes with everything that a trained network depends on, except how many of them there are."""
+    settings = {k: v for k, v in config.items() if k not in ("networks", "version", "thresholds", "author", "name")}
+    code = [(HERE / f"{name}.py").read_bytes() for name in ("core", "net", "sampler", "frontend", "data")]
+    text = json.dumps(settings, sort_keys=True) + generated.generator_key()
+    return hashlib.sha256(text.encode() + b"".join(code)).hexdigest()[:12]
 
 
 def scores_of(path: Path, windows: np.ndarray) -> np.ndarray:
@@ -129,16 +139,25 @@ def main() -> None:
 
     clips = data.read_clips(options.data, set(config["train_folds"]))
     names, label_ids = fine_classes(clips)
-    rendered = [generated.render(job, options.cache, options.node) for job in config["generated"]]
+    rendered = generated.render_all(config["generated"], options.cache, options.node)
     maker = sampler_maker(clips, data.load(clips, options.cache), rendered, names, label_ids, config)
 
-    def one(i: int) -> dict:
-        return core.train_one(maker, len(names), config, config["seed"] + i, lambda text: print(f"network {i}{text}", flush=True)).state_dict()
+    folder = options.cache / "networks" / run_key(config)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def one(i: int) -> str:
+        """Trains network i unless an earlier run of the same settings has; through a file, because a process that ends
+        takes its tensors with it."""
+        target = folder / f"{i}.pt"
+        if not target.exists():
+            log = lambda text: print(f"network {i}{text}", flush=True)
+            torch.save(core.train_one(maker, len(names), config, config["seed"] + i, log).state_dict(), target)
+        return str(target)
 
     models = []
-    for state in core.in_processes(one, config["networks"]):
+    for saved in core.in_processes(one, config["networks"]):
         model = network.ImpactNet(len(names), config["width"], config["dropout"])
-        model.load_state_dict(state)
+        model.load_state_dict(torch.load(saved))
         models.append(model)
 
     fp32, int8 = options.out / "impact.fp32.onnx", options.out / "impact.int8.onnx"
