@@ -1,10 +1,13 @@
 /** The lean process of the agent: takes the checked configuration from its environment, runs, and exits. */
-import { CONFIG_VARIABLE } from './lean-start.ts';
+import { createRequire } from 'node:module';
+import { CHECKED_VARIABLE, type Checked } from './lean-start.ts';
 import { runConfigured } from './run-configured.ts';
 
 /** Runs with the configuration in the environment; a second signal ends at once. */
-async function main(configText: string): Promise<void> {
-  delete process.env[CONFIG_VARIABLE];
+async function main(checkedText: string): Promise<void> {
+  delete process.env[CHECKED_VARIABLE];
+  keepNoNumbers();
+  const { config, model } = JSON.parse(checkedText) as Checked;
   const stop = new AbortController();
   const onSignal = (): void => {
     if (stop.signal.aborted) process.exit(130);
@@ -13,7 +16,7 @@ async function main(configText: string): Promise<void> {
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
   try {
-    process.exitCode = await runConfigured(JSON.parse(configText), stop.signal);
+    process.exitCode = await runConfigured(config, model, stop.signal);
   } catch (error) {
     process.stderr.write(`fender: ${error instanceof Error ? error.message : String(error)}\n`);
     process.exitCode = 1;
@@ -22,6 +25,13 @@ async function main(configText: string): Promise<void> {
   process.off('SIGTERM', onSignal);
 }
 
+/** With its first packet, MQTT.js's encoder would make a buffer for each number up to 65 535 and keep them: 7 MB. */
+function keepNoNumbers(): void {
+  const here = createRequire(import.meta.url);
+  const { writeToStream } = createRequire(here.resolve('mqtt'))('mqtt-packet');
+  writeToStream.cacheNumbers = false;
+}
+
 // Being imported to be compiled ahead, it has no configuration and does nothing.
-const configText = process.env[CONFIG_VARIABLE];
-if (configText !== undefined) await main(configText);
+const checkedText = process.env[CHECKED_VARIABLE];
+if (checkedText !== undefined) await main(checkedText);

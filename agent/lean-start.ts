@@ -3,53 +3,44 @@
  * only checking needs, whose code comes compiled from a cache, and whose heap is set up for little garbage. That saves the vehicle
  * about 60 MB.
  */
+import { execFile } from 'node:child_process';
 import { access, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
-import { enableCompileCache, flushCompileCache } from 'node:module';
 import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
 import type { AgentConfig } from './config/schema.ts';
+import { type CheckedModel, checkModelFile } from './detector/checked-model.ts';
 
-/** Carries the checked configuration, as JSON, to the lean process. */
-export const CONFIG_VARIABLE = 'FENDER_CHECKED_CONFIG';
+/** Carries what was checked, as JSON, to the lean process. */
+export const CHECKED_VARIABLE = 'FENDER_CHECKED';
+
+/** What the lean process need not check again. */
+export interface Checked {
+  readonly config: AgentConfig;
+  readonly model: CheckedModel | null;
+}
 
 /** The agent's garbage is large buffers, for which a small young generation is collected soon enough. */
 const FLAGS: readonly string[] = ['--max-semi-space-size=1'];
 
-/** The agent's modules, compiled ahead for the lean process and the detector's. Native addons that do not load are left out. */
-const MODULES: readonly string[] = [
-  './lean-process.ts',
-  './run-configured.ts',
-  './detector/serve.ts',
-  '../models/detector.ts',
-  '../models/package.ts',
-  '../models/session.ts',
-  '../drivers/plantower/device.ts',
-  '../drivers/plantower/emulator.ts',
-  '../drivers/sds011/device.ts',
-  '../drivers/sds011/emulator.ts',
-  '../drivers/sps30/device.ts',
-  '../drivers/sps30/emulator.ts',
-  '../drivers/bme680/device.ts',
-  '../drivers/bme680/emulator.ts',
-  '../drivers/serial-port.ts',
-  '../drivers/i2c-bus.ts',
-  '../drivers/uma8/device.ts',
-  '../drivers/uma8/arecord.ts',
-  '../drivers/uma8/replay.ts',
-  '../drivers/uma8/generated/source.ts',
-];
+/**
+ * glibc's allocator (mallopt(3)): buffers as large as a chunk of sound get pages of their own, which go back to the system when
+ * they are freed, and one arena for all threads leaves fewer places for what is free and kept.
+ */
+const ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '131072' } as const;
 
 /** Replaces this process; returns only where that is not possible, and the agent then runs in this process as it is. */
 export async function replaceByLeanProcess(config: AgentConfig): Promise<void> {
   if (process.execve === undefined) return;
   const cacheFolder = join(resolve(config.data_dir), 'cache');
   await compileAhead(cacheFolder).catch(() => {});
+  const model = await checkModelFile(resolve(import.meta.dirname, '..', config.detector.model));
+  const checked: Checked = { config, model };
   const main = resolve(import.meta.dirname, 'lean-process.ts');
   const env = {
     ...process.env,
     NODE_COMPILE_CACHE: cacheFolder,
-    // Fewer arenas keep freed buffers in fewer places (mallopt(3)).
-    MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '2',
-    [CONFIG_VARIABLE]: JSON.stringify(config),
+    ...ALLOCATOR,
+    [CHECKED_VARIABLE]: JSON.stringify(checked),
   };
   try {
     process.execve(process.execPath, [process.execPath, ...FLAGS, main], env);
@@ -58,7 +49,7 @@ export async function replaceByLeanProcess(config: AgentConfig): Promise<void> {
   }
 }
 
-/** Fills the compile cache, once for each version of Node and state of the program. */
+/** Fills the compile cache, once for each version of Node and state of the program, in a process that finds nothing loaded yet. */
 async function compileAhead(cacheFolder: string): Promise<void> {
   const mark = join(cacheFolder, `compiled-${process.version}-${await newestSourceMs()}`);
   const isDone = await access(mark).then(
@@ -68,9 +59,9 @@ async function compileAhead(cacheFolder: string): Promise<void> {
   if (isDone) return;
   await rm(cacheFolder, { recursive: true, force: true });
   await mkdir(cacheFolder, { recursive: true });
-  enableCompileCache(cacheFolder);
-  await Promise.allSettled(MODULES.map((path) => import(path)));
-  flushCompileCache();
+  const program = resolve(import.meta.dirname, 'compile-ahead.ts');
+  const env = { ...process.env, NODE_COMPILE_CACHE: cacheFolder };
+  await promisify(execFile)(process.execPath, [...FLAGS, program], { env });
   await writeFile(mark, '');
 }
 

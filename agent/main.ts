@@ -17,5 +17,5 @@ export interface RunOptions {
 export async function runAgent({ configPath }: RunOptions, signal: AbortSignal): Promise<number> {
   const config = await loadConfig(configPath);
   if (!signal.aborted) await replaceByLeanProcess(config);
-  return runConfigured(config, signal);
+  return runConfigured(config, null, signal);
 }

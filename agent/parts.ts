@@ -6,6 +6,7 @@ import { Outbox } from '../sync/outbox.ts';
 import { SyncSession, type SyncSessionOptions } from '../sync/session.ts';
 import { SystemClock } from './clock.ts';
 import type { AgentConfig } from './config/schema.ts';
+import type { CheckedModel } from './detector/checked-model.ts';
 import { DetectorSupervisor, type SupervisorOptions } from './detector/supervisor.ts';
 import { Graph } from './graph.ts';
 import { ImpactJournal } from './impacts/impact-journal.ts';
@@ -26,6 +27,8 @@ export interface AgentContext {
   readonly version: string;
   /** Where relative model paths start. */
   readonly programFolder: string;
+  /** The configured model as it was checked before; null when nobody looked, or it cannot be used. */
+  readonly checkedModel: CheckedModel | null;
 }
 
 /** Tells how a part of the agent is; never throws. */
@@ -169,9 +172,11 @@ function loggedReport(diagnostics: DiagnosticsNode, log: Log): Report {
   };
 }
 
-function supervisorOptions({ detector }: AgentConfig, { programFolder }: AgentContext): SupervisorOptions {
+function supervisorOptions({ detector }: AgentConfig, context: AgentContext): SupervisorOptions {
+  const { programFolder, checkedModel } = context;
+  const modelPath = resolve(programFolder, detector.model);
   return {
-    setup: { modelPath: resolve(programFolder, detector.model), thresholds: detector.thresholds },
+    setup: { modelPath, checkedModel, thresholds: detector.thresholds },
     queueChunks: detector.queue_chunks,
     hangTimeoutMs: detector.hang_timeout_s * SECOND_MS,
     startTimeoutMs: detector.start_timeout_s * SECOND_MS,

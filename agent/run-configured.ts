@@ -4,6 +4,7 @@ import { resolve } from 'node:path';
 import { type RunningAgent, startAgent } from './agent.ts';
 import type { AgentConfig } from './config/schema.ts';
 import { lockDataFolder } from './data-lock.ts';
+import type { CheckedModel } from './detector/checked-model.ts';
 import { createLog, type Log } from './log.ts';
 import { connectServiceManager, type ServiceManager } from './service-manager.ts';
 
@@ -12,15 +13,19 @@ const STATUS_PERIOD_MS = 10_000;
 
 /**
  * Runs the agent until `signal` aborts, then ends it in under 5 s. Resolves to 0. Throws AgentError `locked` when another agent uses
- * its data folder, `storage` when that cannot be written.
+ * its data folder, `storage` when that cannot be written. `checkedModel` is the configured model as it was checked before, or null.
  */
-export async function runConfigured(config: AgentConfig, signal: AbortSignal): Promise<number> {
+export async function runConfigured(
+  config: AgentConfig,
+  checkedModel: CheckedModel | null,
+  signal: AbortSignal,
+): Promise<number> {
   const log = createLog(config.log.level);
   const release = await lockDataFolder(config.data_dir);
   try {
     const manager = connectServiceManager();
     const version = await readVersion();
-    const agent = await startAgent(config, { log, version, programFolder });
+    const agent = await startAgent(config, { log, version, programFolder, checkedModel });
     log('info', 'the agent runs', aboutAgent(config, version, agent));
     manager.ready(`${config.vehicle.id}: recording`);
     const feeding = feedWatchdog(manager, agent, log);

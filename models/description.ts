@@ -3,6 +3,7 @@
  * the error messages come. Keys are snake_case; a value that is not a string is JSON.
  */
 import { z } from 'zod';
+import { lengthsInSamples } from './windows.ts';
 
 const ratio = z.number().min(0).max(1);
 
@@ -64,6 +65,5 @@ export type ModelDescription = z.infer<typeof modelDescriptionSchema>;
 
 /** Samples (mono, at `sample_rate_hz`) of one window and of one hop. */
 export function windowSamples(description: ModelDescription): { window: number; hop: number } {
-  const rate = description.input.sample_rate_hz;
-  return { window: Math.round(description.input.window_s * rate), hop: Math.round(description.input.hop_s * rate) };
+  return lengthsInSamples(description.input);
 }

@@ -2,11 +2,11 @@
  * Turns the model's scores of overlapping windows into events: one knock, one event. Threshold, hysteresis, merging
  * of neighbouring windows and a refractory time; the onset comes from the sound's energy.
  */
-import { type ModelDescription, windowSamples } from './description.ts';
+import type { ModelDescription } from './description.ts';
 import { ModelError } from './error.ts';
 import { EnergyTrace } from './onset.ts';
 import type { Scorer } from './session.ts';
-import { downmix, SlidingWindows } from './windows.ts';
+import { downmix, lengthsInSamples, SlidingWindows } from './windows.ts';
 
 export interface Detection {
   /** UTC nanoseconds of the sound's beginning. */
@@ -82,7 +82,7 @@ export class ImpactDetector {
     if (!Number.isInteger(options.channels) || options.channels < 1) {
       throw new ModelError('invalid-audio', `expected at least 1 channel, found ${options.channels}`);
     }
-    const { window, hop } = windowSamples(description);
+    const { window, hop } = lengthsInSamples(description.input);
     this.#scorer = scorer;
     this.#description = description;
     this.#options = options;

@@ -1,8 +1,8 @@
 /** Runs a model with ONNX Runtime on the CPU. `run` blocks the event loop while it computes: keep it out of the recorder. */
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { windowSamples } from './description.ts';
 import { ModelError } from './error.ts';
 import type { Model } from './package.ts';
+import { lengthsInSamples } from './windows.ts';
 
 export interface ModelSessionOptions {
   /** Threads of one run; 1 on the vehicle, so that the recorder keeps its core. */
@@ -45,7 +45,7 @@ export class ModelSession implements Scorer {
       const reason = cause instanceof Error ? cause.message : String(cause);
       throw new ModelError('session', `${model.path}: ONNX Runtime cannot load the graph: ${reason}`, { cause });
     }
-    return new ModelSession(session, windowSamples(model.description).window, model.description.labels.length);
+    return new ModelSession(session, lengthsInSamples(model.description.input).window, model.description.labels.length);
   }
 
   /**

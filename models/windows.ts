@@ -1,5 +1,18 @@
 /** Cuts a stream of samples into overlapping windows, the same ones however the stream arrives in pieces. */
 
+/** What a model's description says of its windows, in seconds. Reckoned here, where nothing is loaded that only checking needs. */
+export interface WindowLengths {
+  readonly sample_rate_hz: number;
+  readonly window_s: number;
+  readonly hop_s: number;
+}
+
+/** Samples (mono, at `sample_rate_hz`) of one window and of one hop. */
+export function lengthsInSamples(input: WindowLengths): { window: number; hop: number } {
+  const rate = input.sample_rate_hz;
+  return { window: Math.round(input.window_s * rate), hop: Math.round(input.hop_s * rate) };
+}
+
 /** The latest stretch of a mono stream, in windows of a fixed length and hop; memory is two windows. */
 export class SlidingWindows {
   readonly #window: number;

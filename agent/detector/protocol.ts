@@ -3,6 +3,8 @@
  * report up.
  */
 
+import type { CheckedModel } from './checked-model.ts';
+
 /** Down: the detector's setup, as JSON. */
 export const FRAME_SETUP = 1;
 /** Down: interleaved Int16 little endian sound. */
@@ -20,6 +22,8 @@ export const MAX_PAYLOAD_BYTES = 2_000_000;
 export interface DetectorSetup {
   /** Path of the ONNX file. */
   readonly modelPath: string;
+  /** What the agent found in it when it started; null when it did not look. */
+  readonly checkedModel: CheckedModel | null;
   /** Score from which a label is reported, overriding the model's own. */
   readonly thresholds: Readonly<Record<string, number>>;
   readonly sampleRateHz: number;

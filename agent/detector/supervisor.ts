@@ -342,9 +342,9 @@ function cureOf(failedStarts: number): string {
   return failedStarts > 1 ? 'Run fender doctor: the model file may be missing or unfit for this machine.' : '';
 }
 
-/** The process gets no more of the environment than it needs; the compile cache and the allocator's setting keep it lean. */
+/** The process gets no more of the environment than it needs; the compile cache and the allocator's settings keep it lean. */
 function detectorEnvironment(): NodeJS.ProcessEnv {
-  const wanted = ['PATH', 'NODE_COMPILE_CACHE', 'MALLOC_ARENA_MAX'];
+  const wanted = ['PATH', 'NODE_COMPILE_CACHE', 'MALLOC_ARENA_MAX', 'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'];
   return Object.fromEntries(
     wanted.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );

@@ -27,7 +27,7 @@ function supervise(options: Partial<SupervisorOptions> = {}) {
   const diagnostics: Diagnostic[] = [];
   const supervisor = new DetectorSupervisor(
     {
-      setup: { modelPath: 'threshold.onnx', thresholds: {} },
+      setup: { modelPath: 'threshold.onnx', checkedModel: null, thresholds: {} },
       queueChunks: 30,
       hangTimeoutMs: 1_200,
       startTimeoutMs: 20_000,
@@ -108,7 +108,9 @@ describe('the detector supervisor', () => {
   });
 
   it('a model that cannot be loaded is told with its reason', async () => {
-    const { supervisor, diagnostics } = supervise({ setup: { modelPath: 'broken.onnx', thresholds: {} } });
+    const { supervisor, diagnostics } = supervise({
+      setup: { modelPath: 'broken.onnx', checkedModel: null, thresholds: {} },
+    });
     supervisor.push(chunk(0, 0));
     await until(() => diagnostics.length > 0);
     expect(diagnostics[0]).toMatchObject({ code: 'restarted' });

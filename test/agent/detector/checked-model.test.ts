@@ -1,0 +1,28 @@
+import { appendFile, copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { checkModelFile, loadModel } from '../../../agent/detector/checked-model.ts';
+
+const SHIPPED = join(import.meta.dirname, '../../../models/impact.int8.onnx');
+
+test('a model that was checked before is taken as it was found then, a replaced one is checked again', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'fender-checked-'));
+  const path = join(folder, 'model.onnx');
+  try {
+    await copyFile(SHIPPED, path);
+    const found = await checkModelFile(path);
+    if (found === null) throw new Error('expected the shipped model to be usable');
+    const marked = { ...found, description: { ...found.description, name: 'marked' } };
+    expect((await loadModel(path, marked)).description.name).toBe('marked');
+    expect(await loadModel(path, null)).toMatchObject({ path, description: found.description });
+    // An unknown field of the protobuf message: another file, and still a model.
+    await appendFile(path, Uint8Array.of(0xf8, 0x07, 0x01));
+    expect((await loadModel(path, marked)).description.name).toBe(found.description.name);
+    await rm(path);
+    expect(await checkModelFile(path)).toBeNull();
+    await expect(loadModel(path, marked)).rejects.toMatchObject({ code: 'unreadable-model' });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
