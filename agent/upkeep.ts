@@ -26,6 +26,7 @@ export class Upkeep {
   #clockSteps = 0;
   #lastStepMs = Number.NEGATIVE_INFINITY;
   #retaining: Promise<unknown> = Promise.resolve();
+  #isRetaining = false;
 
   constructor(config: AgentConfig, parts: AgentParts, onHealth: (report: HealthReport) => void) {
     this.#config = config;
@@ -53,10 +54,12 @@ export class Upkeep {
   }
 
   #eachSecond(): void {
-    const { clock, report } = this.#parts;
+    const { clock, recorder, report } = this.#parts;
     const stamp = clock.now();
     this.#publishTime(stamp, stamp);
     if (performance.now() - this.#lastStepMs > STEP_NEWS_MS) report(clockDiagnostic(clock.quality(), this.#clockSteps));
+    // A full disk pauses the recording: what can be given up goes now, not at the next round.
+    if (recorder.stats().state === 'paused') this.#retain();
   }
 
   #stepped({ stepNs }: ClockStep): void {
@@ -69,10 +72,15 @@ export class Upkeep {
   }
 
   #retain(): void {
+    if (this.#isRetaining) return;
+    this.#isRetaining = true;
     const { dataFolder, recorder, report } = this.#parts;
     const recordingsFolder = join(dataFolder, 'recordings');
     const { recordingId } = recorder;
-    this.#retaining = retain({ recordingsFolder, recordingId, diskShare: this.#config.recorder.disk_share, report });
+    const { disk_share: diskShare } = this.#config.recorder;
+    this.#retaining = retain({ recordingsFolder, recordingId, diskShare, report }).finally(() => {
+      this.#isRetaining = false;
+    });
   }
 
   #collect() {

@@ -1,6 +1,9 @@
 /** How a subcommand runs: an abort signal for Ctrl-C and SIGTERM, and errors as one sentence with an exit status. */
 import { EXIT } from './exit-codes.ts';
 
+/** Time for the last output to drain once the work is done. */
+const LAST_WORDS_MS = 1_000;
+
 /** An error of the command line: a missing file, a value out of range. */
 export class UsageError extends Error {
   readonly code = 'usage';
@@ -24,6 +27,8 @@ export function run(work: (signal: AbortSignal) => Promise<number>): Promise<voi
       process.off('SIGINT', onSignal);
       process.off('SIGTERM', onSignal);
       process.exitCode = status;
+      // Something that was given up and still holds the process must not keep it from ending.
+      setTimeout(() => process.exit(), LAST_WORDS_MS).unref();
     });
 }
 

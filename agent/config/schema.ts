@@ -108,7 +108,7 @@ const recorder = section('The recording of everything, as MCAP segments.', {
     'A segment is closed at this size.',
   ),
   fsync_ms: key(
-    z.int().min(50).max(60_000).default(200),
+    z.int().min(50).max(60_000).default(100),
     'ms',
     'What is recorded is durable on disk after at most this time.',
   ),

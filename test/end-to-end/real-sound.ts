@@ -93,7 +93,7 @@ export function mixImpacts({ each, snrDb, gapS }: { each: number; snrDb: number;
     for (let channel = 0; channel < CHANNELS; channel++) {
       const channelGain = gain * (1 - 0.04 * channel);
       for (let i = 0; i < samples.length; i++) {
-        const at = (start + i + 3 * channel) * CHANNELS + channel;
+        const at = (start + i + channel) * CHANNELS + channel;
         if (at < mixed.length) mixed[at] = (mixed[at] ?? 0) + (samples[i] ?? 0) * channelGain;
       }
     }
@@ -132,9 +132,9 @@ export function correlationAt(found: Float32Array, played: Float32Array, lag: nu
   return product / Math.sqrt(power * otherPower || 1);
 }
 
-/** Where in `played` the middle of `found` is: the lag at which a template of 100 ms correlates best. */
+/** Where in `played` the middle of `found` is: the lag at which a template of 10 ms correlates best. */
 export function findLag(found: Float32Array, played: Float32Array, aroundS: number, withinS: number): number {
-  const length = SAMPLE_RATE_HZ / 10;
+  const length = SAMPLE_RATE_HZ / 100;
   const middle = Math.floor(found.length / 2);
   const template = found.subarray(middle, middle + length);
   let best = { lag: 0, score: Number.NEGATIVE_INFINITY };

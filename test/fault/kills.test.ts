@@ -67,6 +67,7 @@ function runAgent(): FenderProcess {
   });
 }
 
+const runs = () => agent.output.includes('the agent runs');
 const healthy = () => get(place.httpPort, '/healthz').then(() => true);
 const ledger = () => get<Ledger>(place.httpPort, `/api/vehicles/${VEHICLE}/ledger`);
 const streamOf = (state: Ledger, name: string) => state.streams.find(({ stream }) => stream === name);
@@ -150,7 +151,9 @@ test(`${AGENT_KILLS} kills of the agent and ${CENTRAL_KILLS} of central lose not
   agent = runAgent();
   const kills = random.shuffle([...Array(AGENT_KILLS).fill('agent'), ...Array(CENTRAL_KILLS).fill('central')]);
   for (const victim of kills) {
-    await sleep(150 + random.next() * 2_200);
+    // Half of the kills may hit the start-up, the others hit an agent at work.
+    if (random.next() < 0.5) await until('the agent to run', runs, { processes: [agent] });
+    await sleep(100 + random.next() * 2_500);
     if (victim === 'agent') {
       expect(agent.running, agent.output.slice(-2_000)).toBe(true);
       await agent.end('SIGKILL');
@@ -163,7 +166,7 @@ test(`${AGENT_KILLS} kills of the agent and ${CENTRAL_KILLS} of central lose not
     }
   }
 
-  await until('central after the kills', healthy, { processes: [central] });
+  await until('both after the kills', async () => runs() && (await healthy()), { processes: [central, agent] });
   const caughtUp = async () => (await ledger()).streams.every(({ missing }) => missing.length === 0);
   const clips = async () => {
     const events = await get<{ total: number; events: { clip: { state: string } | null }[] }>(
@@ -195,7 +198,7 @@ test(`${AGENT_KILLS} kills of the agent and ${CENTRAL_KILLS} of central lose not
     expect((held[0]?.[1] ?? 0) + waiting, `${stream} up to ${last - 1}`).toBeGreaterThanOrEqual(last - 1);
   }
 
-  expect(torn.size).toBeGreaterThan(0);
+  expect(torn.size, 'kills that hit an open segment').toBeGreaterThan(AGENT_KILLS / 4);
   for (const [path, messages] of torn) {
     const repaired = new Set(existsSync(path) ? readableMessages(path) : []);
     expect(
