@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { renderSound } from '../../agent/render-sound.ts';
 import { freePort, get, startAgent, startCentral, until } from '../end-to-end/processes.ts';
 import { filesBelow, firstMessageTimeNs } from '../fault/bag-contents.ts';
+import { type MemoryFigures, memoryOf } from './memory.ts';
 
 export interface AgentFigures {
   readonly minutes: number;
@@ -16,8 +17,8 @@ export interface AgentFigures {
   readonly cpuRatio: number;
   readonly cpuMainRatio: number;
   readonly cpuDetectorRatio: number;
-  /** Resident memory of both at the end, bytes. */
-  readonly residentBytes: number;
+  /** Of both processes together, at the end. */
+  readonly memory: MemoryFigures;
   readonly eventLoopP99Ms: number;
   /** End of an impact's sound to its event committed at central, seconds. */
   readonly latencyP50S: number;
@@ -72,7 +73,7 @@ export async function benchAgent(
     const wallS = (performance.now() - startedMs) / 1000;
     const [main = 0, ...others] = pids.map((pid, index) => (cpuSeconds(pid) - (before[index] ?? 0)) / wallS);
     const detector = others.reduce((a, b) => a + b, 0);
-    const residentBytes = pids.reduce((sum, pid) => sum + residentOf(pid), 0);
+    const memory = memoryOf(pids);
     const metrics = await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text();
     const runS = wallS + WARM_UP_S;
     await agent.end('SIGTERM');
@@ -81,7 +82,7 @@ export async function benchAgent(
       cpuRatio: main + detector,
       cpuMainRatio: main,
       cpuDetectorRatio: detector,
-      residentBytes,
+      memory,
       eventLoopP99Ms: 1000 * metric(metrics, /^fender_event_loop_delay_seconds\{statistic="p99"[^}]*\} (\S+)/m),
       lostMessages: metric(metrics, /^fender_recorder_lost_messages_total (\S+)/m),
       missedChunks: metric(metrics, /^fender_detector_missed_chunks_total (\S+)/m),
@@ -147,8 +148,4 @@ function childrenOf(pid: number): number[] {
 function cpuSeconds(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return [11, 12, 13, 14].reduce((sum, index) => sum + Number(fields[index] ?? 0), 0) / CLOCK_TICKS_PER_S;
-}
-
-function residentOf(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) * 1024;
 }

@@ -3,6 +3,7 @@ import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchAgent } from './agent.ts';
 import { benchEdgeToCentral } from './edge-to-central.ts';
+import type { MemoryFigures } from './memory.ts';
 import { benchOutbox } from './outbox.ts';
 import { benchRecorder } from './recorder.ts';
 
@@ -23,6 +24,14 @@ const { values } = parseArgs({
 const percent = (ratio: number) => `${(100 * ratio).toFixed(1)} %`;
 const thousands = (rows: number) => `${Math.round(rows / 1000)}k rows/s`;
 
+const megabytes = (bytes: number) => Math.round(bytes / 1e6);
+
+function memoryText(memory: MemoryFigures): string {
+  const { sharedOnceBytes, residentBytes, proportionalBytes, anonymousBytes } = memory;
+  const others = `RSS added up ${megabytes(residentBytes)}, PSS ${megabytes(proportionalBytes)}`;
+  return `${megabytes(sharedOnceBytes)} MB with shared pages once (${others}, anonymous ${megabytes(anonymousBytes)})`;
+}
+
 async function agentRows(): Promise<Row[]> {
   const figures = await benchAgent(Number(values.minutes), (done, total) => note(`agent: ${done} of ${total} s`));
   return [
@@ -33,7 +42,7 @@ async function agentRows(): Promise<Row[]> {
     },
     {
       figure: `agent resident memory, both processes, after ${figures.minutes} min`,
-      measured: `${Math.round(figures.residentBytes / 1e6)} MB`,
+      measured: memoryText(figures.memory),
       asked: '≤ 160 MB',
     },
     {
