@@ -19,14 +19,22 @@ export interface Checked {
   readonly model: CheckedModel | null;
 }
 
-/** The agent's garbage is large buffers, for which a small young generation is collected soon enough. */
-const FLAGS: readonly string[] = ['--max-semi-space-size=1'];
+/**
+ * The agent's garbage is large buffers, for which a small young generation and one helper thread are enough. What is compiled for
+ * other settings of --optimize-for-size is of no use: the detector process has the same.
+ */
+const FLAGS: readonly string[] = ['--max-semi-space-size=1', '--optimize-for-size', '--v8-pool-size=1'];
 
 /**
- * glibc's allocator (mallopt(3)): buffers as large as a chunk of sound get pages of their own, which go back to the system when
- * they are freed, and one arena for all threads leaves fewer places for what is free and kept.
+ * glibc's allocator (mallopt(3)): large buffers, of sound or of source code, get pages of their own, which go back to the system
+ * when they are freed, and one arena for all threads leaves fewer places for what is free and kept.
  */
-const ALLOCATOR = { MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536', MALLOC_TRIM_THRESHOLD_: '131072' } as const;
+const ALLOCATOR = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '16384',
+  MALLOC_TRIM_THRESHOLD_: '65536',
+  MALLOC_TOP_PAD_: '16384',
+} as const;
 
 /** Replaces this process; returns only where that is not possible, and the agent then runs in this process as it is. */
 export async function replaceByLeanProcess(config: AgentConfig): Promise<void> {

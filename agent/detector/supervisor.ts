@@ -344,7 +344,14 @@ function cureOf(failedStarts: number): string {
 
 /** The process gets no more of the environment than it needs; the compile cache and the allocator's settings keep it lean. */
 function detectorEnvironment(): NodeJS.ProcessEnv {
-  const wanted = ['PATH', 'NODE_COMPILE_CACHE', 'MALLOC_ARENA_MAX', 'MALLOC_MMAP_THRESHOLD_', 'MALLOC_TRIM_THRESHOLD_'];
+  const wanted = [
+    'PATH',
+    'NODE_COMPILE_CACHE',
+    'MALLOC_ARENA_MAX',
+    'MALLOC_MMAP_THRESHOLD_',
+    'MALLOC_TRIM_THRESHOLD_',
+    'MALLOC_TOP_PAD_',
+  ];
   return Object.fromEntries(
     wanted.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
   );
