@@ -3,6 +3,9 @@ import { createRequire } from 'node:module';
 import { CHECKED_VARIABLE, type Checked } from './lean-start.ts';
 import { runConfigured } from './run-configured.ts';
 
+/** Time for the last output to drain once the agent has ended. */
+const LAST_WORDS_MS = 1_000;
+
 /** Runs with the configuration in the environment; a second signal ends at once. */
 async function main(checkedText: string): Promise<void> {
   delete process.env[CHECKED_VARIABLE];
@@ -23,6 +26,8 @@ async function main(checkedText: string): Promise<void> {
   }
   process.off('SIGINT', onSignal);
   process.off('SIGTERM', onSignal);
+  // Something that was given up and still holds the process must not keep it from ending.
+  setTimeout(() => process.exit(), LAST_WORDS_MS).unref();
 }
 
 /** With its first packet, MQTT.js's encoder would make a buffer for each number up to 65 535 and keep them: 7 MB. */

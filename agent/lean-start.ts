@@ -6,6 +6,7 @@
 import { execFile } from 'node:child_process';
 import { access, mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { AgentConfig } from './config/schema.ts';
 import { type CheckedModel, checkModelFile } from './detector/checked-model.ts';
@@ -36,11 +37,17 @@ const ALLOCATOR = {
   MALLOC_TOP_PAD_: '16384',
 } as const;
 
-/** Replaces this process; returns only where that is not possible, and the agent then runs in this process as it is. */
-export async function replaceByLeanProcess(config: AgentConfig): Promise<void> {
+/** A compilation that takes longer hangs; the agent then starts without it. */
+const COMPILE_TIMEOUT_MS = 60_000;
+
+/**
+ * Replaces this process; returns only where that is not possible, and the agent then runs in this process as it is, or when `signal`
+ * aborts: the new process knows nothing of what this one was told.
+ */
+export async function replaceByLeanProcess(config: AgentConfig, signal: AbortSignal): Promise<void> {
   if (process.execve === undefined) return;
   const cacheFolder = join(resolve(config.data_dir), 'cache');
-  await compileAhead(cacheFolder).catch(() => {});
+  await compileAhead(cacheFolder, signal).catch(() => {});
   const model = await checkModelFile(resolve(import.meta.dirname, '..', config.detector.model));
   const checked: Checked = { config, model };
   const main = resolve(import.meta.dirname, 'lean-process.ts');
@@ -50,6 +57,9 @@ export async function replaceByLeanProcess(config: AgentConfig): Promise<void> {
     ...ALLOCATOR,
     [CHECKED_VARIABLE]: JSON.stringify(checked),
   };
+  // A system signal that came during the work above is heard in the next turn of the event loop.
+  await nextTurn();
+  if (signal.aborted) return;
   try {
     process.execve(process.execPath, [process.execPath, ...FLAGS, main], env);
   } catch {
@@ -58,7 +68,7 @@ export async function replaceByLeanProcess(config: AgentConfig): Promise<void> {
 }
 
 /** Fills the compile cache, once for each version of Node and state of the program, in a process that finds nothing loaded yet. */
-async function compileAhead(cacheFolder: string): Promise<void> {
+async function compileAhead(cacheFolder: string, signal: AbortSignal): Promise<void> {
   const mark = join(cacheFolder, `compiled-${process.version}-${await newestSourceMs()}`);
   const isDone = await access(mark).then(
     () => true,
@@ -69,7 +79,7 @@ async function compileAhead(cacheFolder: string): Promise<void> {
   await mkdir(cacheFolder, { recursive: true });
   const program = resolve(import.meta.dirname, 'compile-ahead.ts');
   const env = { ...process.env, NODE_COMPILE_CACHE: cacheFolder };
-  await promisify(execFile)(process.execPath, [...FLAGS, program], { env });
+  await promisify(execFile)(process.execPath, [...FLAGS, program], { env, signal, timeout: COMPILE_TIMEOUT_MS });
   await writeFile(mark, '');
 }
 

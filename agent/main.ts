@@ -16,6 +16,7 @@ export interface RunOptions {
  */
 export async function runAgent({ configPath }: RunOptions, signal: AbortSignal): Promise<number> {
   const config = await loadConfig(configPath);
-  if (!signal.aborted) await replaceByLeanProcess(config);
+  await replaceByLeanProcess(config, signal);
+  if (signal.aborted) return 0;
   return runConfigured(config, null, signal);
 }

@@ -148,6 +148,15 @@ describe('the agent with emulated devices', () => {
     expect(agent.lines.at(-1)?.message).toBe('the agent ended');
   });
 
+  it('told to end while it starts, it ends, and leaves no lock', { timeout: 60_000 }, async () => {
+    const agent = await startAgent('hasty', { sensors: { uma8: { source: 'none' } } });
+    // The folder is made just before the long part of the first start, the compilation.
+    await vi.waitFor(async () => expect(await readdir(join(folder, 'hasty'))).toContain('cache'), PATIENCE);
+    expect(await agent.end('SIGTERM'), agent.output).toBe(0);
+    expect(agent.output).not.toContain('the agent runs');
+    expect(await readdir(join(folder, 'hasty'))).toEqual(['cache']);
+  });
+
   it('a sensor that is missing is told, and harms no other', { timeout: 60_000 }, async () => {
     telemetry.clear();
     const agent = await startAgent('broken', {
