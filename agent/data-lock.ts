@@ -2,7 +2,7 @@
  * Keeps two agents out of one data folder: a lock file with the holder's process id and start time, taken over when that
  * process is gone.
  */
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError } from './error.ts';
 
@@ -34,14 +34,22 @@ export async function lockDataFolder(folder: string): Promise<ReleaseLock> {
   throw new AgentError('locked', `data_dir ${folder}: other agents keep taking the lock ${path}`, { retryable: true });
 }
 
+/** Makes the lock whole in one step, so that nobody ever reads half of one; false when there is one already. */
 async function create(path: string, content: string): Promise<boolean> {
+  const draft = nameBeside(path);
   try {
-    const file = await open(path, 'wx');
-    await file.writeFile(content).finally(() => file.close());
+    await writeFile(draft, content);
+    await link(draft, path).catch((error: NodeJS.ErrnoException) => {
+      // A file system without hard links, as on some memory cards.
+      if (error.code !== 'EPERM' && error.code !== 'ENOTSUP') throw error;
+      return writeFile(path, content, { flag: 'wx' });
+    });
     return true;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false;
     throw error;
+  } finally {
+    await rm(draft, { force: true });
   }
 }
 
@@ -54,10 +62,20 @@ async function removeStale(path: string): Promise<void> {
       retryable: true,
     });
   }
-  // Renaming first lets one of several starters win; the content is checked again by whoever creates the file next.
-  const aside = `${path}.${process.pid}`;
+  const aside = nameBeside(path);
   await rename(path, aside).catch(() => {});
+  // Another starter may have been quicker, and this is its new lock: it goes back.
+  const taken = await readFile(aside, 'utf8').catch(() => content);
+  if (taken !== content) await link(aside, path).catch(() => {});
   await rm(aside, { force: true });
+}
+
+let names = 0;
+
+/** A file name of this call alone, in the lock's folder. */
+function nameBeside(path: string): string {
+  names += 1;
+  return `${path}.${process.pid}.${names}`;
 }
 
 /** When a process started, in clock ticks since boot (proc_pid_stat(5), field 22); empty when there is none such. */

@@ -28,6 +28,17 @@ describe('the data folder', () => {
     await again();
   });
 
+  it('is one agent’s when several start at the same moment, also over the lock of one that is gone', async () => {
+    for (let round = 0; round < 30; round += 1) {
+      if (round % 2 === 0) await writeFile(join(folder, 'agent.lock'), `${process.pid} 1\n`);
+      const attempts = await Promise.allSettled(Array.from({ length: 6 }, () => lockDataFolder(folder)));
+      const held = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []));
+      expect(held).toHaveLength(1);
+      expect(await readdir(folder)).toEqual(['agent.lock']);
+      await held[0]?.();
+    }
+  });
+
   it('that cannot be made is told by name', async () => {
     await writeFile(join(folder, 'file'), '');
     await expect(lockDataFolder(join(folder, 'file/below'))).rejects.toThrow(
