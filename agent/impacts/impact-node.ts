@@ -120,7 +120,7 @@ export class ImpactNode {
     await this.#appendEvent(owed);
     if (this.#owed.length >= MAX_OWED) {
       this.#lost += 1;
-      await journal.remove(owed.event_id);
+      await this.#strike(owed.event_id);
       const message = `expected at most ${MAX_OWED} impacts waiting for their clips, found more`;
       this.#tell('warn', 'clips-lost', message, 'Raise detector.thresholds: the detector hears too many impacts.');
       return;
@@ -157,15 +157,15 @@ export class ImpactNode {
   }
 
   async #cut(owed: OwedClip, signal: AbortSignal): Promise<void> {
-    const { journal, store, cutClip } = this.#parts;
+    const { store, cutClip } = this.#parts;
     const startNs = owed.captured_at_ns - this.#options.preRollNs;
     const endNs = owed.end_ns + this.#options.postRollNs;
     for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
       try {
         const clip = await cutClip(owed.event_id, startNs, endNs);
         await store.appendClip(stampOf(owed), owed.event_id, clip, startNs, endNs);
-        await journal.remove(owed.event_id);
         this.#clips += 1;
+        await this.#strike(owed.event_id);
         return;
       } catch (error) {
         this.#fail('clip', error);
@@ -174,7 +174,12 @@ export class ImpactNode {
       }
     }
     this.#lost += 1;
-    await journal.remove(owed.event_id);
+    await this.#strike(owed.event_id);
+  }
+
+  /** Strikes the impact out of the journal; what a refusing disk leaves there is done once more at the next start, which is harmless. */
+  async #strike(eventId: string): Promise<void> {
+    await this.#parts.journal.remove(eventId).catch((error: unknown) => this.#fail('journal', error));
   }
 
   #sleep(ms: number | null, signal: AbortSignal): Promise<void> {

@@ -34,7 +34,7 @@ function impactNow(): Impact {
 }
 
 /** A node with a store that remembers what it was given, in order. */
-function makeNode(cutClip?: CutClip) {
+function makeNode(cutClip?: CutClip, journal = new ImpactJournal(folder)) {
   const stored: string[] = [];
   const diagnostics: Diagnostic[] = [];
   const spans: [bigint, bigint][] = [];
@@ -44,7 +44,7 @@ function makeNode(cutClip?: CutClip) {
     {
       graph,
       clock,
-      journal: new ImpactJournal(folder),
+      journal,
       store: {
         appendEvent: async (eventId: string, _impact: ImpactSample) => stored.push(`event ${eventId}`),
         appendClip: async (_stamp, eventId, clip) => stored.push(`clip ${eventId} ${clip.sha256}`),
@@ -126,5 +126,23 @@ describe('an impact', () => {
     expect(stored.filter((each) => each.startsWith('event'))).toHaveLength(1);
     expect(diagnostics[0]).toMatchObject({ source: 'impacts', level: 'error', code: 'clip-failed' });
     expect(diagnostics[0]?.message).toContain('the disk is full');
+  });
+
+  it('that the journal cannot forget has one clip all the same, and the node goes on', async () => {
+    class StubbornJournal extends ImpactJournal {
+      override async remove(): Promise<void> {
+        throw new Error('the disk is read-only');
+      }
+    }
+    const { node, stored, diagnostics } = makeNode(undefined, new StubbornJournal(folder));
+    const running = node.run(stop.signal);
+    node.take(impactNow());
+    await vi.waitFor(() => expect(node.statistics()).toMatchObject({ clips: 1, owedClips: 0 }), { timeout: 10_000 });
+    node.take(impactNow());
+    await vi.waitFor(() => expect(node.statistics()).toMatchObject({ clips: 2, owedClips: 0 }), { timeout: 10_000 });
+    stop.abort();
+    await running;
+    expect(stored.filter((each) => each.startsWith('clip'))).toHaveLength(2);
+    expect(diagnostics[0]).toMatchObject({ code: 'journal-failed' });
   });
 });
