@@ -100,12 +100,24 @@ interface Event {
   readonly received_at: string;
 }
 
+const PAGE_EVENTS = 500;
+
+async function allEvents(httpPort: number): Promise<Event[]> {
+  const all: Event[] = [];
+  for (;;) {
+    const path = `/api/events?order=asc&limit=${PAGE_EVENTS}&offset=${all.length}`;
+    const { events } = await get<{ events: Event[] }>(httpPort, path);
+    all.push(...events);
+    if (events.length < PAGE_EVENTS) return all;
+  }
+}
+
 /** Matches events with the truth, by the time of the first sound in the bag and the truth's own times. */
 async function latencies(httpPort: number, folder: string, soundS: number, runS: number) {
   const [bag] = filesBelow(join(folder, 'agent/recordings'), '.mcap').sort();
   const soundStartMs = Number(firstMessageTimeNs(bag ?? '', '/uma8/audio') / 1_000_000n);
   const truth = readFileSync(join(folder, 'drive.csv'), 'utf8').trim().split('\n').slice(1);
-  const { events } = await get<{ events: Event[] }>(httpPort, '/api/events?order=asc&limit=1000');
+  const events = await allEvents(httpPort);
   const free = new Set(events);
   const delaysS: number[] = [];
   let played = 0;
