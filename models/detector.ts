@@ -31,6 +31,8 @@ export interface DetectorOptions {
 
 /** A window stays part of an event down to this share of the threshold. */
 const RELEASE_RATIO = 0.5;
+/** A window first shows an event when at most this much of it has been heard (19 of 20 times within 0.31 s). */
+const SHOWN_AFTER_S = 0.5;
 /** An event is raised this long after its onset, or as soon as a window no longer shows it. */
 const SURE_AFTER_S = 0.6;
 /** Blows that follow each other faster than this are one event: a rattle, or glass and its shards. */
@@ -208,10 +210,12 @@ export class ImpactDetector {
     }
   }
 
-  /** A candidate begins at the steepest rise that this window shows and the event before does not explain. */
+  /** A candidate begins at the steepest rise of what this window newly shows and the event before does not explain. */
   #begin(scores: Float32Array, label: number, score: number, start: number, end: number): void {
+    const rate = this.#options.sampleRateHz;
     const last = this.#last;
-    const from = last === null ? start : Math.max(start, last.latest + MERGE_S * this.#options.sampleRateHz);
+    const shown = Math.max(start, end - SHOWN_AFTER_S * rate);
+    const from = last === null ? shown : Math.max(shown, last.latest + MERGE_S * rate);
     if (from >= end) {
       return;
     }
