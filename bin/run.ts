@@ -9,6 +9,11 @@ export class UsageError extends Error {
   readonly code = 'usage';
 }
 
+/** The work was stopped by a signal before it was done. */
+export class StoppedError extends Error {
+  readonly code = 'stopped';
+}
+
 /** Runs `work` and ends the process with its status once streams are drained; a second signal ends at once. */
 export function run(work: (signal: AbortSignal) => Promise<number>): Promise<void> {
   const stop = new AbortController();
@@ -18,9 +23,16 @@ export function run(work: (signal: AbortSignal) => Promise<number>): Promise<voi
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  // Whoever reads the output may have enough of it, as `head` does: then the work ends in order, and nobody is told.
+  let isRead = true;
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    isRead = false;
+    stop.abort();
+  });
   return work(stop.signal)
     .catch((error: unknown) => {
-      process.stderr.write(`fender: ${explain(error)}\n`);
+      if (isRead) process.stderr.write(`fender: ${explain(error)}\n`);
       return isUsage(error) ? EXIT.usage : EXIT.failed;
     })
     .then((status) => {

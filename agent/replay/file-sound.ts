@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
 import { readWavFormat, type WavFormat } from '../../drivers/uma8/wav.ts';
 import { AgentError } from '../error.ts';
 import type { ReplayedBlock } from './replayed-block.ts';
@@ -40,7 +41,23 @@ async function readHeader(path: string): Promise<{ format: WavFormat | null; byt
 
 /** What sox makes of the file: mono, 16 bit, at the rate. */
 async function* soxOutput(path: string, sampleRateHz: number): AsyncGenerator<Buffer> {
-  const args = ['-V1', path, '-t', 'raw', '-e', 'signed', '-b', '16', '-L', '-c', '1', '-r', String(sampleRateHz), '-'];
+  // A path that begins with a dash or a bar would be an option or a command; an absolute one never does.
+  const args = [
+    '-V1',
+    resolve(path),
+    '-t',
+    'raw',
+    '-e',
+    'signed',
+    '-b',
+    '16',
+    '-L',
+    '-c',
+    '1',
+    '-r',
+    String(sampleRateHz),
+    '-',
+  ];
   const child = spawn('sox', args, { stdio: ['ignore', 'pipe', 'pipe'] });
   let complaint = '';
   child.stderr.setEncoding('utf8').on('data', (text: string) => {

@@ -1,4 +1,5 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { spawnSync } from 'node:child_process';
+import { copyFile, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,6 +13,7 @@ import { replay } from '../../agent/replay.ts';
 import { wavHeader } from '../../drivers/uma8/wav.ts';
 
 const RATE_HZ = 48_000;
+const SKIP_SOX = spawnSync('sox', ['--version']).error !== undefined && process.env.CI === undefined;
 let folder: string;
 
 beforeAll(async () => {
@@ -48,6 +50,20 @@ describe('replay', () => {
     expect(read.pcm).toEqual([...pcm]);
     expect(read.times).toEqual([0n, 100_000_000n, 200_000_000n]);
     expect(read.share).toBe(1);
+  });
+
+  it('takes a name that sox would take for an option or a command', { skip: SKIP_SOX }, async () => {
+    const cwd = process.cwd();
+    const made = join(folder, 'tone.flac');
+    spawnSync('sox', ['-n', '-r', '22050', made, 'synth', '0.3', 'sine', '440']);
+    try {
+      await copyFile(made, join(folder, '-tone.flac'));
+      process.chdir(folder);
+      const read = await collect(readFileSound('-tone.flac', RATE_HZ));
+      expect(read.pcm.length).toBeGreaterThan(0.29 * RATE_HZ);
+    } finally {
+      process.chdir(cwd);
+    }
   });
 
   it('reads the sound of a bag with its recorded times', async () => {

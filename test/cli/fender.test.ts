@@ -100,6 +100,24 @@ describe('rendered sound', () => {
     expect(found.length).toBeLessThanOrEqual(truth.length + 1);
   });
 
+  test('replay finds its model from anywhere, and ends quietly when its reader has enough', async () => {
+    const child = spawn(process.execPath, [PROGRAM, 'replay', 'drive.wav'], { cwd: folder });
+    let err = '';
+    child.stderr.on('data', (bytes: Buffer) => {
+      err += bytes.toString();
+    });
+    const lines: string[] = [];
+    child.stdout.once('data', (bytes: Buffer) => {
+      lines.push(bytes.toString());
+      child.stdout.destroy();
+    });
+    const status = await new Promise((resolve) => child.once('close', resolve));
+    expect(lines.join('')).toContain('onset_s');
+    // 0 where it was done before its reader went away.
+    expect([0, 1]).toContain(status);
+    expect(err).toBe('');
+  });
+
   test('replay of something else says what it expected', async () => {
     const { status, err } = await fender('replay', PROGRAM);
     expect(status).not.toBe(0);
