@@ -1,6 +1,7 @@
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockDataFolder } from '../../agent/data-lock.ts';
 import { retain } from '../../agent/retention.ts';
@@ -29,9 +30,13 @@ describe('the data folder', () => {
   });
 
   it('is one agent’s when several start at the same moment, also over the lock of one that is gone', async () => {
-    for (let round = 0; round < 30; round += 1) {
+    for (let round = 0; round < 150; round += 1) {
       if (round % 2 === 0) await writeFile(join(folder, 'agent.lock'), `${process.pid} 1\n`);
-      const attempts = await Promise.allSettled(Array.from({ length: 6 }, () => lockDataFolder(folder)));
+      const starters = Array.from({ length: 4 }, async (_, turns) => {
+        for (let turn = 0; turn < turns; turn += 1) await nextTurn();
+        return lockDataFolder(folder);
+      });
+      const attempts = await Promise.allSettled(starters);
       const held = attempts.flatMap((attempt) => (attempt.status === 'fulfilled' ? [attempt.value] : []));
       expect(held).toHaveLength(1);
       expect(await readdir(folder)).toEqual(['agent.lock']);
