@@ -17,7 +17,7 @@ export async function doctor(config: AgentConfig, signal?: AbortSignal): Promise
     () => checkParticulate(sensors.particulate),
     () => checkBme680(sensors.bme680),
     () => checkSound(sensors.uma8),
-    () => checkModel(detector),
+    () => checkModel(detector, sensors.uma8.source === 'none' ? null : sensors.uma8.sample_rate_hz),
     () => checkBroker(sync),
   ];
   const results: Check[] = [];

@@ -8,11 +8,19 @@ import { type Check, failed, ok, reasonOf, warn } from './check.ts';
 
 const programFolder = resolve(import.meta.dirname, '../..');
 
-export async function checkModel({ enabled, model: path, thresholds }: AgentConfig['detector']): Promise<Check> {
+/** `sampleRateHz` of the configured sound; null where there is none to hear. */
+export async function checkModel(
+  { enabled, model: path, thresholds }: AgentConfig['detector'],
+  sampleRateHz: number | null,
+): Promise<Check> {
   if (!enabled) return ok('model', 'the detector is switched off');
   try {
     const model = await readModel(resolve(programFolder, path));
-    const { name, version, labels } = model.description;
+    const { name, version, labels, input } = model.description;
+    if (sampleRateHz !== null && sampleRateHz !== input.sample_rate_hz) {
+      const found = `${name} ${version} hears ${input.sample_rate_hz} Hz, the sound has ${sampleRateHz} Hz`;
+      return failed('model', found, 'Correct sensors.uma8.sample_rate_hz, or name another model in detector.model.');
+    }
     const unknown = Object.keys(thresholds).filter((label) => !labels.includes(label));
     if (unknown.length > 0) {
       const found = `${name} ${version} does not know ${unknown.join(', ')}; it knows ${labels.join(', ')}`;

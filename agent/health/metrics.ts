@@ -17,7 +17,7 @@ export interface HealthReport {
   readonly disk: DiskSpace | null;
   /** °C. */
   readonly socTemperatureC: number | null;
-  /** Event-loop delay of the main process since the last report, in seconds. */
+  /** Event-loop delay of the main process over the last minute at most, in seconds. */
   readonly eventLoopDelayS: { readonly mean: number; readonly p99: number; readonly max: number };
   readonly topics: readonly TopicStatistics[];
   readonly diagnostics: readonly Diagnostic[];

@@ -66,4 +66,12 @@ sync: { url: mqtts://127.0.0.1:${port}, tls: { ca: /does/not/exist.pem } }
     expect(checks.get('model')).toMatchObject({ level: 'warn' });
     expect(checks.get('model')?.found).toContain('does not know meteor; it knows background, body_impact, glass_break');
   });
+
+  it('sound at a rate that the model does not hear is told before the drive', async () => {
+    const checks = await check('sensors: { uma8: { source: generated, sample_rate_hz: 16000 } }');
+    expect(checks.get('model')).toMatchObject({ level: 'error' });
+    expect(checks.get('model')?.found).toContain('hears 48000 Hz, the sound has 16000 Hz');
+    const silent = await check('sensors: { uma8: { source: none, sample_rate_hz: 16000 } }');
+    expect(silent.get('model')).toMatchObject({ level: 'ok' });
+  });
 });

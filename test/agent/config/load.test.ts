@@ -71,6 +71,8 @@ describe('configuration', () => {
 
   it('what is not YAML, and a file that is not there, are refused by name', async () => {
     expect(faultOf('vehicle: [1\n')).toMatch(/^agent\.yaml:\d+: expected valid YAML/);
+    expect(faultOf('vehicle: *car\n')).toMatch(/^agent\.yaml: expected valid YAML.*car/);
+    expect(() => parseConfig('vehicle: *car\n', '')).toThrow(expect.objectContaining({ code: 'configuration' }));
     expect(faultOf('- 1\n')).toContain('expected a mapping');
     await expect(loadConfig('/does/not/exist.yaml')).rejects.toThrow(/\/does\/not\/exist\.yaml: expected a readable/);
   });
