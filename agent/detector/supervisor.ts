@@ -66,19 +66,26 @@ export interface DetectorStatistics {
 interface QueuedChunk {
   readonly chunk: AudioChunk;
   attempts: number;
+  /** Whether a process that died since had heard it already. */
+  again: boolean;
 }
 
 /** Chunks on their way to the process; so few that they fit the socket's buffer. */
 const WINDOW_CHUNKS = 4;
 /** A chunk that was with two dying processes is not given to a third: it may be what kills them. */
 const MAX_ATTEMPTS = 2;
+/**
+ * What was heard last, in chunks: a process that dies takes what it had not decided yet with it, so the next one hears it again.
+ * As long as the model's window and the time to be sure of an impact together.
+ */
+const UNDECIDED_CHUNKS = 16;
 /** Time is counted in ticks of this process, so that a pause of the whole machine is not taken for a hang. */
 const TICK_MS = 100;
 /** A process that took so many chunks has started well; one that ends before has failed to start. */
 const SETTLED_CHUNKS = 10;
 /** Pause before the next start after so many failed starts in a row. */
 const BACKOFF_MS: readonly number[] = [100, 1_000, 2_000, 5_000, 15_000, 60_000];
-/** Two impacts of one label nearer than this, around a restart, are one. */
+/** An impact that begins before this much after the latest one is that one, or one before it, heard again after a restart. */
 const REPEAT_NS = 300_000_000n;
 
 /** The supervisor of one detector process. */
@@ -86,6 +93,8 @@ export class DetectorSupervisor {
   readonly #options: SupervisorOptions;
   readonly #listener: DetectorListener;
   readonly #queue: QueuedChunk[] = [];
+  /** The latest chunks that the process is done with, oldest first. */
+  readonly #heard: QueuedChunk[] = [];
   readonly #stamps = new StampHistory();
   #child: ChildProcess | null = null;
   #socket: Socket | null = null;
@@ -103,7 +112,7 @@ export class DetectorSupervisor {
   #missed = 0;
   #restarts = 0;
   #impacts = 0;
-  #lastImpact: { label: string; onsetNs: bigint } | null = null;
+  #lastOnsetNs: bigint | null = null;
   #failure = '';
   #troubled = false;
   #flushed: (() => void) | null = null;
@@ -123,10 +132,10 @@ export class DetectorSupervisor {
   push(chunk: AudioChunk): void {
     if (this.#stopping || this.#ticker === null) return;
     this.#stamps.add(chunk.stamp);
-    this.#queue.push({ chunk, attempts: 0 });
+    this.#queue.push({ chunk, attempts: 0, again: false });
     if (this.#queue.length > this.#options.queueChunks) {
-      this.#queue.splice(Math.min(this.#sent, this.#queue.length - 1), 1);
-      this.#miss(1, 'queue-full', 'the detector takes sound more slowly than it comes');
+      const [dropped] = this.#queue.splice(Math.min(this.#sent, this.#queue.length - 1), 1);
+      if (dropped?.again === false) this.#miss('queue-full', 'the detector takes sound more slowly than it comes');
     }
     if (this.#format === null) {
       this.#format = { sampleRateHz: chunk.sampleRateHz, channels: chunk.channels };
@@ -231,21 +240,19 @@ export class DetectorSupervisor {
   }
 
   #retire(count: number): void {
-    const retired = Math.min(count, this.#sent);
-    this.#queue.splice(0, retired);
-    this.#sent -= retired;
-    this.#processed += retired;
+    const retired = this.#queue.splice(0, Math.min(count, this.#sent));
+    this.#sent -= retired.length;
+    this.#processed += retired.filter(({ again }) => !again).length;
+    this.#heard.push(...retired);
+    this.#heard.splice(0, this.#heard.length - UNDECIDED_CHUNKS);
   }
 
   #hear(report: Extract<DetectorReport, { kind: 'impact' }>): void {
     const onsetNs = BigInt(report.onset_ns);
-    const last = this.#lastImpact;
-    const distanceNs =
-      last === null ? REPEAT_NS : onsetNs > last.onsetNs ? onsetNs - last.onsetNs : last.onsetNs - onsetNs;
-    if (last?.label === report.label && distanceNs < REPEAT_NS) return;
+    if (this.#lastOnsetNs !== null && onsetNs < this.#lastOnsetNs + REPEAT_NS) return;
     const stamp = this.#stamps.at(onsetNs);
     if (stamp === null) return;
-    this.#lastImpact = { label: report.label, onsetNs };
+    this.#lastOnsetNs = onsetNs;
     this.#impacts += 1;
     const model = this.#model ?? { name: '', version: '' };
     const { label, score, scores } = report;
@@ -303,7 +310,7 @@ export class DetectorSupervisor {
     const pauseMs = BACKOFF_MS[Math.min(this.#failedStarts, BACKOFF_MS.length - 1)] ?? 0;
     this.#backoffTicks = pauseMs / TICK_MS;
     this.#restarts += 1;
-    this.#abandonSuspects();
+    this.#requeue();
     const why = this.#failure === '' ? '' : `: ${this.#failure}`;
     this.#tell(
       this.#failedStarts > 1 ? 'error' : 'warn',
@@ -313,17 +320,19 @@ export class DetectorSupervisor {
     );
   }
 
-  /** Drops the chunks that were already with two dying processes. */
-  #abandonSuspects(): void {
-    const before = this.#queue.length;
-    const kept = this.#queue.filter((queued) => queued.attempts < MAX_ATTEMPTS);
-    this.#queue.splice(0, before, ...kept);
+  /** Puts what was heard last before what waits, for the next process, and drops the chunks that were already with two dying ones. */
+  #requeue(): void {
+    const heard = this.#heard.splice(0).map((queued) => ({ ...queued, again: true }));
+    const all = [...heard, ...this.#queue];
+    const kept = all.filter((queued) => queued.attempts < MAX_ATTEMPTS);
+    this.#missed += all.filter((queued) => !queued.again && queued.attempts >= MAX_ATTEMPTS).length;
+    // Beyond the bound it is the oldest that go, which were all heard once.
+    this.#queue.splice(0, this.#queue.length, ...kept.slice(-this.#options.queueChunks));
     this.#sent = 0;
-    this.#missed += before - kept.length;
   }
 
-  #miss(count: number, code: string, message: string): void {
-    this.#missed += count;
+  #miss(code: string, message: string): void {
+    this.#missed += 1;
     this.#tell('warn', code, message, 'Choose a cheaper model or raise detector.queue_chunks.');
   }
 

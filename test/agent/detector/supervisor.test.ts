@@ -78,6 +78,21 @@ describe('the detector supervisor', () => {
     expect(diagnostics.map(({ code }) => code)).toEqual(['ok', 'restarted', 'ok']);
   });
 
+  it('an impact that a dying process had heard and not told is told by the next one, and never twice', async () => {
+    const setup = { modelPath: 'late.onnx', checkedModel: null, thresholds: {} };
+    const { supervisor, impacts } = supervise({ setup });
+    for (let index = 0; index < 7; index += 1) supervisor.push(chunk(index, index === 5 ? 30_000 : 0));
+    for (const next of [7, 15]) {
+      await until(() => supervisor.statistics().processedChunks === next);
+      expect(impacts).toHaveLength(next === 7 ? 0 : 1);
+      process.kill(supervisor.statistics().pid ?? 0, 'SIGKILL');
+      for (let index = next; index < next + 8; index += 1) supervisor.push(chunk(index, 0));
+    }
+    await until(() => supervisor.statistics().processedChunks === 23);
+    expect(impacts.map(({ stamp }) => stamp.monotonicNs)).toEqual([5n * CHUNK_NS]);
+    expect(supervisor.statistics()).toMatchObject({ restarts: 2, missedChunks: 0 });
+  });
+
   it('a process that hangs is killed and started again', async () => {
     const { supervisor, impacts, diagnostics } = supervise();
     supervisor.push(chunk(0, 0));
