@@ -28,7 +28,7 @@ export function parseConfig(text: string, file: string): AgentConfig {
   });
   if (broken.length > 0) throw new AgentError('configuration', broken.join('\n'));
   const tree = keyTree();
-  const input = withoutEmptySections(valueOf(document, file) ?? {}, tree);
+  const input = withoutEmptySections(plainValues(document, file) ?? {}, tree);
   const result = agentConfigSchema.safeParse(input);
   if (result.success) return result.data;
   const faults = result.error.issues.flatMap((issue) => describeIssue(issue, { document, lines, tree, file, input }));
@@ -42,7 +42,7 @@ export function parseConfig(text: string, file: string): AgentConfig {
 }
 
 /** The document as plain values; aliases are resolved here, and may be wrong only here. */
-function valueOf(document: Document, file: string): unknown {
+function plainValues(document: Document, file: string): unknown {
   try {
     return document.toJS();
   } catch (cause) {
