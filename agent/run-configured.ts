@@ -20,6 +20,8 @@ export async function runConfigured(
   checkedModel: CheckedModel | null,
   signal: AbortSignal,
 ): Promise<number> {
+  // Whoever reads the log may go away, as a pipe's reader does; the recording goes on.
+  process.stderr.on('error', () => {});
   const log = createLog(config.log.level);
   const release = await lockDataFolder(config.data_dir);
   try {
