@@ -45,7 +45,9 @@ export const modelDescriptionSchema = z
       .min(2)
       .refine((labels) => labels[0] === 'background', 'the first label must be background')
       .refine((labels) => new Set(labels).size === labels.length, 'labels must differ'),
-    thresholds: z.record(z.string(), ratio).describe('score from which a window counts as this label'),
+    thresholds: z
+      .record(z.string(), ratio)
+      .describe('sureness of any impact from which a window counts, when this label is the likeliest'),
     metrics: z.array(z.string().min(1)).describe('metrics that a benchmark of this model computes'),
     drift_reference: z.object({ histograms: z.array(histogram).min(1) }),
     training_run: trainingRun,

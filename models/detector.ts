@@ -14,9 +14,9 @@ export interface Detection {
   /** UTC nanoseconds of its end, or of the latest sample heard when the event was raised, whichever is earlier. */
   readonly endNs: bigint;
   readonly label: string;
-  /** Score of `label`, 0 to 1, in the window that shows the event best. */
+  /** How sure the model is of an impact of any label, 0 to 1, in the window that shows the event best. */
   readonly score: number;
-  /** Scores of all labels in that window. */
+  /** Scores of all labels in that window; `label` has the highest but for background. */
   readonly scores: Readonly<Record<string, number>>;
 }
 
@@ -72,8 +72,8 @@ export class ImpactDetector {
   #anchorNs: bigint | null = null;
   #samples = 0;
   #current: Candidate | null = null;
-  /** Of the event raised last: where it began, how strongly, and its latest blow so far; null before the first. */
-  #last: { readonly onset: number; readonly rise: number; latest: number } | null = null;
+  /** Of the event raised last: where it began, how strongly, its latest blow so far, and whether it is over. */
+  #last: { readonly onset: number; readonly rise: number; latest: number; over: boolean } | null = null;
 
   /** Throws ModelError `invalid-audio` when rate or channels do not suit the model. */
   constructor(scorer: Scorer, description: ModelDescription, options: DetectorOptions) {
@@ -171,12 +171,17 @@ export class ImpactDetector {
   #judge(scores: Float32Array, start: number, detections: Detection[]): void {
     const end = start + this.#window;
     const { label, score, share } = this.#strongest(scores);
-    this.#followSeries(end);
     const current = this.#current;
     if (share < RELEASE_RATIO) {
       this.#raise(end, detections);
       this.#current = null;
-    } else if (share >= 1 && (current === null || current.raised)) {
+      if (this.#last !== null) {
+        this.#last.over = true;
+      }
+      return;
+    }
+    this.#followSeries(end);
+    if (share >= 1 && (current === null || current.raised)) {
       this.#begin(scores, label, score, start, end);
     } else if (current !== null && !current.raised && score > current.score && current.onset >= start) {
       Object.assign(current, { best: scores, label, score });
@@ -187,23 +192,24 @@ export class ImpactDetector {
     }
   }
 
-  /** The label whose score is highest in shares of its threshold. */
+  /**
+   * How sure the window is of any impact, the likeliest label, and the sureness in shares of that label's threshold: a
+   * blow that may be sheet or glass is a blow all the same.
+   */
   #strongest(scores: Float32Array): { label: number; score: number; share: number } {
-    let best = { label: 1, score: 0, share: -1 };
-    for (let label = 1; label < this.#thresholds.length; label++) {
-      const score = scores[label] ?? 0;
-      const share = score / (this.#thresholds[label] ?? 1);
-      if (share > best.share) {
-        best = { label, score, share };
-      }
+    let label = 1;
+    let score = 0;
+    for (let i = 1; i < this.#thresholds.length; i++) {
+      score += scores[i] ?? 0;
+      label = (scores[i] ?? 0) > (scores[label] ?? 0) ? i : label;
     }
-    return best;
+    return { label, score, share: score / (this.#thresholds[label] ?? 1) };
   }
 
   /** Keeps up with the blows that belong to the event raised last. */
   #followSeries(end: number): void {
     const last = this.#last;
-    if (last !== null) {
+    if (last !== null && !last.over) {
       const rate = this.#options.sampleRateHz;
       const to = Math.min(end, last.onset + LONGEST_EVENT_S * rate);
       last.latest = this.#energy.seriesEnd(last.latest, BLOW_RATIO * last.rise, MERGE_S * rate, to);
@@ -233,7 +239,7 @@ export class ImpactDetector {
       return;
     }
     current.raised = true;
-    this.#last = { onset: current.onset, rise: current.rise, latest: current.onset };
+    this.#last = { onset: current.onset, rise: current.rise, latest: current.onset, over: false };
     detections.push({
       onsetNs: this.#timeOf(current.onset),
       endNs: this.#timeOf(this.#energy.end(current.onset, heard)),
