@@ -30,7 +30,7 @@ export interface DetectorOptions {
 }
 
 /** A window stays part of an event down to this share of the threshold. */
-const RELEASE_RATIO = 0.5;
+const RELEASE_RATIO = 0.8;
 /** A window first shows an event when at most this much of it has been heard (19 of 20 times within 0.31 s). */
 const SHOWN_AFTER_S = 0.5;
 /** An event is raised this long after its onset, or as soon as a window no longer shows it. */
