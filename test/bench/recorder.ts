@@ -80,7 +80,7 @@ async function recordSecond(recorder: Recorder, second: number, pcm: Int16Array<
     pm25UgM3: 7,
     pm4UgM3: 8,
     pm10UgM3: 9,
-    countsPerCm3: { '0.3': 300, '0.5': 90, '1.0': 20, '2.5': 4 },
+    countsPerCm3: { '>0.3': 300, '>0.5': 90, '>1.0': 20, '>2.5': 4 },
   };
   const health = {
     source: 'uma8',
