@@ -3,7 +3,7 @@
  * is one more subscriber and publisher on it.
  */
 import type { Stamp } from '../drivers/sample.ts';
-import type { Message } from './recording/message.ts';
+import type { Message } from './messages/message.ts';
 
 /** A message whose decoded value travels beside its bytes; subscribers must not change the value. */
 export interface TopicMessage<Value> extends Message {

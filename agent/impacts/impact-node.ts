@@ -6,8 +6,8 @@ import { randomUUID } from 'node:crypto';
 import type { Clock, Diagnostic, Stamp } from '../../drivers/sample.ts';
 import type { Impact } from '../detector/supervisor.ts';
 import type { Graph, Publish } from '../graph.ts';
+import type { ImpactSample } from '../messages/messages.ts';
 import { impactTopic } from '../nodes/topics.ts';
-import type { ImpactSample } from '../recording/messages.ts';
 import type { ImpactJournal, OwedClip } from './impact-journal.ts';
 
 /** A clip on disk. */

@@ -12,7 +12,7 @@ import {
   encodeTemperature,
   encodeTimeReference,
   type ImpactSample,
-} from '../recording/messages.ts';
+} from '../messages/messages.ts';
 
 /** The particulate sensors there are. */
 export type ParticulateModel = 'plantower' | 'sds011' | 'sps30';

@@ -3,8 +3,8 @@
  * of bytes.
  */
 
-import { ChunkDraft } from './chunk-draft.ts';
-import type { Message } from './message.ts';
+import { ChunkDraft } from '../bag/chunk-draft.ts';
+import type { Message } from '../messages/message.ts';
 
 /** A chunk on its way. */
 export interface QueuedChunk {

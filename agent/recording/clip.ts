@@ -7,18 +7,18 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type McapTypes, Opcode } from '@mcap/core';
-import { bagFiles } from './bag-info.ts';
-import { openSummary } from './bag-summary.ts';
-import { type ByteSource, FileSource } from './byte-source.ts';
-import { ChannelTable } from './channel-table.ts';
-import { ChunkDraft } from './chunk-draft.ts';
-import { createDurable, renameDurably, writeFully } from './durable-file.ts';
-import { RecordingError, systemCode } from './error.ts';
-import { McapBuilder } from './mcap-builder.ts';
-import { openChunk, type RawMessage, readChunkHead, readChunkRecords, readRecordHead } from './mcap-records.ts';
-import { durationNs } from './messages.ts';
-import { activeSuffix } from './repair.ts';
-import { scanRecords } from './scan.ts';
+import { bagFiles } from '../bag/bag-info.ts';
+import { openSummary } from '../bag/bag-summary.ts';
+import { type ByteSource, FileSource } from '../bag/byte-source.ts';
+import { ChannelTable } from '../bag/channel-table.ts';
+import { ChunkDraft } from '../bag/chunk-draft.ts';
+import { createDurable, renameDurably, writeFully } from '../bag/durable-file.ts';
+import { RecordingError, systemCode } from '../bag/error.ts';
+import { McapBuilder } from '../bag/mcap-builder.ts';
+import { openChunk, type RawMessage, readChunkHead, readChunkRecords, readRecordHead } from '../bag/mcap-records.ts';
+import { activeSuffix } from '../bag/repair.ts';
+import { scanRecords } from '../bag/scan.ts';
+import { durationNs } from '../messages/messages.ts';
 
 /** A clip on the disk. */
 export interface Clip {

@@ -3,8 +3,8 @@
  * buffers that go round, because buffers that live for seconds leave the heap only after tens of megabytes of them.
  */
 
-import type { Message } from './message.ts';
-import { durationNs } from './messages.ts';
+import type { Message } from '../messages/message.ts';
+import { durationNs } from '../messages/messages.ts';
 
 /** The oldest messages go when either bound is reached. */
 export interface RingBounds {

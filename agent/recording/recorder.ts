@@ -10,14 +10,14 @@ import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Diagnostic } from '../../drivers/sample.ts';
-import { ChannelTable } from './channel-table.ts';
+import { ChannelTable } from '../bag/channel-table.ts';
+import { type CreateDurable, syncFolder } from '../bag/durable-file.ts';
+import type { RepairReport } from '../bag/repair.ts';
+import type { Message } from '../messages/message.ts';
 import { ChunkQueue, loggedNs } from './chunk-queue.ts';
 import { type Clip, type ClipOptions, cutClipFromSegments, removePartialClips, writeClip } from './clip.ts';
-import { type CreateDurable, syncFolder } from './durable-file.ts';
 import { LossLedger, type TopicLoss } from './loss-ledger.ts';
-import type { Message } from './message.ts';
 import { MessageRing, type RingBounds } from './message-ring.ts';
-import type { RepairReport } from './repair.ts';
 import { repairRecordings } from './repair-recordings.ts';
 import { SegmentLoop } from './segment-loop.ts';
 

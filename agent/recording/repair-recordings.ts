@@ -2,10 +2,10 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemCode } from './error.ts';
-import type { Progress } from './rebuild.ts';
-import { activeSuffix, type RepairReport, repairSegment } from './repair.ts';
-import { metadataIsCurrent, renewMetadata } from './rosbag2-metadata.ts';
+import { systemCode } from '../bag/error.ts';
+import type { Progress } from '../bag/rebuild.ts';
+import { activeSuffix, type RepairReport, repairSegment } from '../bag/repair.ts';
+import { metadataIsCurrent, renewMetadata } from '../bag/rosbag2-metadata.ts';
 
 /**
  * Repairs every unfinished segment in every recording of a folder, except the recording `except` (the one being written), removes

@@ -6,12 +6,12 @@
 import { statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Clock } from '../../drivers/sample.ts';
-import type { ChannelTable } from './channel-table.ts';
+import type { ChannelTable } from '../bag/channel-table.ts';
+import { type CreateDurable, createDurable } from '../bag/durable-file.ts';
+import { RecordingError, systemCode } from '../bag/error.ts';
+import { type SegmentFacts, segmentFacts, writeMetadata } from '../bag/rosbag2-metadata.ts';
 import type { ChunkQueue, QueuedChunk } from './chunk-queue.ts';
-import { type CreateDurable, createDurable } from './durable-file.ts';
-import { RecordingError, systemCode } from './error.ts';
 import type { LossLedger } from './loss-ledger.ts';
-import { type SegmentFacts, segmentFacts, writeMetadata } from './rosbag2-metadata.ts';
 import { SegmentWriter } from './segment-writer.ts';
 
 /** How the loop writes; see `RecorderOptions`. */

@@ -3,11 +3,11 @@
  * kept and go first when it takes some again, so a full disk never tears the file.
  */
 
-import type { ChannelEntry } from './channel-table.ts';
-import type { ChunkDraft } from './chunk-draft.ts';
-import { type CreateDurable, type DurableHandle, renameDurably, writeFully } from './durable-file.ts';
-import { McapBuilder } from './mcap-builder.ts';
-import { activeSuffix } from './repair.ts';
+import type { ChannelEntry } from '../bag/channel-table.ts';
+import type { ChunkDraft } from '../bag/chunk-draft.ts';
+import { type CreateDurable, type DurableHandle, renameDurably, writeFully } from '../bag/durable-file.ts';
+import { McapBuilder } from '../bag/mcap-builder.ts';
+import { activeSuffix } from '../bag/repair.ts';
 
 /** One segment from its creation to its final name. Its methods must not overlap, except `sync` with the others. */
 export class SegmentWriter {

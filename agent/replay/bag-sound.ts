@@ -2,9 +2,9 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { McapStreamReader } from '@mcap/core';
+import { bagFiles } from '../bag/bag-info.ts';
+import { decompressHandlers } from '../bag/mcap-records.ts';
 import { AgentError } from '../error.ts';
-import { bagFiles } from '../recording/bag-info.ts';
-import { decompressHandlers } from '../recording/mcap-records.ts';
 import type { ReplayedBlock } from './replayed-block.ts';
 
 const READ_BYTES = 1_048_576;

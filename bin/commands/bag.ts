@@ -20,7 +20,7 @@ function infoCommand(): Command {
     .addHelpText('after', `${EXIT_HELP}\n\nExample:\n  fender bag info var/demo/agent/recordings/*`)
     .action((paths: string[], options: { json?: true }) =>
       run(async () => {
-        const { bagFiles, bagInfo, formatBagInfo } = await import('../../agent/recording/bag-info.ts');
+        const { bagFiles, bagInfo, formatBagInfo } = await import('../../agent/bag/bag-info.ts');
         const files = (await Promise.all(paths.map(bagFiles))).flat();
         if (files.length === 0) throw new UsageError(`${paths.join(' ')}: expected MCAP files (*.mcap), found none`);
         const infos = [];
@@ -51,7 +51,7 @@ function recoverCommand(): Command {
     .addHelpText('after', `${EXIT_HELP}\n\nExample:\n  fender bag recover torn.mcap whole.mcap`)
     .action((path: string, out: string, options: { json?: true }) =>
       run(async () => {
-        const { bagRecover, formatRecovery } = await import('../../agent/recording/bag-recover.ts');
+        const { bagRecover, formatRecovery } = await import('../../agent/bag/bag-recover.ts');
         const progress = startProgress('recovering');
         try {
           const recovery = await bagRecover(path, out, (done, total) => progress.update(done, total));

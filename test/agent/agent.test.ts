@@ -6,7 +6,7 @@ import { join, resolve } from 'node:path';
 import { Aedes } from 'aedes';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { bagFiles, bagInfo } from '../../agent/recording/bag-info.ts';
+import { bagFiles, bagInfo } from '../../agent/bag/bag-info.ts';
 import { readBagSound } from '../../agent/replay/bag-sound.ts';
 import { decodeRecords, type IncomingRecord } from '../../sync/wire/records.ts';
 import { decodeTelemetry } from '../../sync/wire/telemetry.ts';

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SystemClock } from '../../agent/clock.ts';
-import { encodeRawAudio } from '../../agent/recording/messages.ts';
+import { encodeRawAudio } from '../../agent/messages/messages.ts';
 import { Recorder } from '../../agent/recording/recorder.ts';
 import { readBagSound } from '../../agent/replay/bag-sound.ts';
 import { readFileSound } from '../../agent/replay/file-sound.ts';

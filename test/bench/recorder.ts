@@ -7,7 +7,7 @@ import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
-import { bagInfo } from '../../agent/recording/bag-info.ts';
+import { bagInfo } from '../../agent/bag/bag-info.ts';
 import {
   encodeDiagnosticArray,
   encodeGasResistance,
@@ -17,7 +17,7 @@ import {
   encodeRawAudio,
   encodeTemperature,
   encodeTimeReference,
-} from '../../agent/recording/messages.ts';
+} from '../../agent/messages/messages.ts';
 import { Recorder } from '../../agent/recording/recorder.ts';
 import type { Clock, Stamp } from '../../drivers/sample.ts';
 

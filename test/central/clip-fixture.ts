@@ -1,6 +1,5 @@
 /** A clip as a vehicle cuts it: a tone on eight channels, each louder than the one before, and the slow sensors. */
 import { readFile } from 'node:fs/promises';
-import { writeClip } from '../../agent/recording/clip.ts';
 import {
   encodeGasResistance,
   encodeHumidity,
@@ -9,7 +8,8 @@ import {
   encodeRawAudio,
   encodeTemperature,
   type MessageType,
-} from '../../agent/recording/messages.ts';
+} from '../../agent/messages/messages.ts';
+import { writeClip } from '../../agent/recording/clip.ts';
 import type { Stamp } from '../../drivers/sample.ts';
 import { baseNs, bootId } from './test-vehicle.ts';
 

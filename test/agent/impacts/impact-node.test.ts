@@ -7,7 +7,7 @@ import type { Impact } from '../../../agent/detector/supervisor.ts';
 import { Graph } from '../../../agent/graph.ts';
 import { ImpactJournal } from '../../../agent/impacts/impact-journal.ts';
 import { type CutClip, ImpactNode } from '../../../agent/impacts/impact-node.ts';
-import type { ImpactSample } from '../../../agent/recording/messages.ts';
+import type { ImpactSample } from '../../../agent/messages/messages.ts';
 import type { Diagnostic } from '../../../drivers/sample.ts';
 
 const ROLLS = { preRollNs: 2_000_000_000n, postRollNs: 100_000_000n };

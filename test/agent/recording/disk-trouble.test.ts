@@ -4,12 +4,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  type CreateDurable,
-  createDurable,
-  type DurableHandle,
-  writeFully,
-} from '../../../agent/recording/durable-file.ts';
+import { type CreateDurable, createDurable, type DurableHandle, writeFully } from '../../../agent/bag/durable-file.ts';
 import { Recorder, type RecorderOptions } from '../../../agent/recording/recorder.ts';
 import type { Diagnostic } from '../../../drivers/sample.ts';
 import { clock, range, readFileIndexed, readStream, sequencesOf, sound, temperature } from './recording-fixtures.ts';

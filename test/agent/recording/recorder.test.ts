@@ -4,9 +4,9 @@ import { crc32 } from 'node:zlib';
 import { McapIndexedReader } from '@mcap/core';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { parse } from 'yaml';
-import { bagInfo } from '../../../agent/recording/bag-info.ts';
-import { readableOf } from '../../../agent/recording/bag-summary.ts';
-import { memorySource } from '../../../agent/recording/byte-source.ts';
+import { bagInfo } from '../../../agent/bag/bag-info.ts';
+import { readableOf } from '../../../agent/bag/bag-summary.ts';
+import { memorySource } from '../../../agent/bag/byte-source.ts';
 import { Recorder, type RecorderOptions } from '../../../agent/recording/recorder.ts';
 import {
   clock,

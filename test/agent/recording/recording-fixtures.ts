@@ -2,11 +2,11 @@
 
 import { readFile } from 'node:fs/promises';
 import { McapIndexedReader, McapStreamReader, type McapTypes } from '@mcap/core';
-import { readableOf } from '../../../agent/recording/bag-summary.ts';
-import { memorySource } from '../../../agent/recording/byte-source.ts';
-import { decompressHandlers } from '../../../agent/recording/mcap-records.ts';
-import type { Message } from '../../../agent/recording/message.ts';
-import { encodeRawAudio, encodeTemperature } from '../../../agent/recording/messages.ts';
+import { readableOf } from '../../../agent/bag/bag-summary.ts';
+import { memorySource } from '../../../agent/bag/byte-source.ts';
+import { decompressHandlers } from '../../../agent/bag/mcap-records.ts';
+import type { Message } from '../../../agent/messages/message.ts';
+import { encodeRawAudio, encodeTemperature } from '../../../agent/messages/messages.ts';
 import type { Clock, Stamp } from '../../../drivers/sample.ts';
 
 export const startNs = 1_764_000_000_000_000_000n;

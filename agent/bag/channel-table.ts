@@ -2,7 +2,7 @@
 
 import type { Channel, Schema } from '@mcap/core';
 import { stringify } from 'yaml';
-import { type MessageType, schemaTexts } from './messages.ts';
+import { type MessageType, schemaTexts } from '../messages/messages.ts';
 
 /** A topic with its number and the number of its type. */
 export interface ChannelEntry {

@@ -4,11 +4,11 @@ import { type McapTypes, Opcode } from '@mcap/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { ChannelTable } from '../../../agent/recording/channel-table.ts';
-import { ChunkDraft } from '../../../agent/recording/chunk-draft.ts';
-import { McapBuilder } from '../../../agent/recording/mcap-builder.ts';
-import { readRecordHead, recordHeadBytes } from '../../../agent/recording/mcap-records.ts';
-import { repairSegment } from '../../../agent/recording/repair.ts';
+import { ChannelTable } from '../../../agent/bag/channel-table.ts';
+import { ChunkDraft } from '../../../agent/bag/chunk-draft.ts';
+import { McapBuilder } from '../../../agent/bag/mcap-builder.ts';
+import { readRecordHead, recordHeadBytes } from '../../../agent/bag/mcap-records.ts';
+import { repairSegment } from '../../../agent/bag/repair.ts';
 import { repairRecordings } from '../../../agent/recording/repair-recordings.ts';
 import {
   range,
@@ -18,8 +18,8 @@ import {
   sequencesOf,
   sound,
   temperature,
-} from './recording-fixtures.ts';
-import { scratchFolder } from './scratch-folder.ts';
+} from '../recording/recording-fixtures.ts';
+import { scratchFolder } from '../recording/scratch-folder.ts';
 
 interface MadeSegment {
   readonly bytes: Buffer;

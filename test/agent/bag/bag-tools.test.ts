@@ -3,11 +3,11 @@ import { join } from 'node:path';
 import { McapWriter } from '@mcap/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bagFiles, bagInfo, formatBagInfo } from '../../../agent/recording/bag-info.ts';
-import { bagRecover, formatRecovery } from '../../../agent/recording/bag-recover.ts';
-import { memorySource } from '../../../agent/recording/byte-source.ts';
+import { bagFiles, bagInfo, formatBagInfo } from '../../../agent/bag/bag-info.ts';
+import { bagRecover, formatRecovery } from '../../../agent/bag/bag-recover.ts';
+import { memorySource } from '../../../agent/bag/byte-source.ts';
+import { type ScanItem, scanRecords } from '../../../agent/bag/scan.ts';
 import { Recorder } from '../../../agent/recording/recorder.ts';
-import { type ScanItem, scanRecords } from '../../../agent/recording/scan.ts';
 import {
   clock,
   range,
@@ -17,8 +17,8 @@ import {
   sound,
   startNs,
   temperature,
-} from './recording-fixtures.ts';
-import { scratchFolder } from './scratch-folder.ts';
+} from '../recording/recording-fixtures.ts';
+import { scratchFolder } from '../recording/scratch-folder.ts';
 
 /** A bag of `sounds` sound chunks, each in an MCAP chunk of its own, and a few temperatures. */
 async function makeBag(folder: string, sounds = 20): Promise<string> {

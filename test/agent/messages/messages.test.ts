@@ -15,7 +15,7 @@ import {
   type MessageType,
   rosTime,
   schemaTexts,
-} from '../../../agent/recording/messages.ts';
+} from '../../../agent/messages/messages.ts';
 import { decodeMeasurement, encodeMeasurement } from '../../../drivers/plantower/codec.ts';
 import type { AudioChunk, ParticulateSample, Stamp } from '../../../drivers/sample.ts';
 import { decodeReport, encodeReport } from '../../../drivers/sds011/codec.ts';
