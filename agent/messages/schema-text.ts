@@ -11,8 +11,8 @@ const standardDefinitions = new URL(
   import.meta.resolve('@foxglove/rosmsg-msgs-common/package.json'),
 );
 const ownPackages: Readonly<Record<string, string>> = {
-  fender_msgs: '../recording/fender-msgs/msg/',
-  foxglove_msgs: '../recording/foxglove-msgs/msg/',
+  fender_msgs: './fender-msgs/msg/',
+  foxglove_msgs: './foxglove-msgs/msg/',
 };
 const separator = '='.repeat(80);
 const primitives = new Set(
