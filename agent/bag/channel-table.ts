@@ -3,6 +3,7 @@
 import type { Channel, Schema } from '@mcap/core';
 import { stringify } from 'yaml';
 import { type MessageType, schemaTexts } from '../messages/messages.ts';
+import { typeHashOrNone } from '../messages/type-hash.ts';
 
 /** A topic with its number and the number of its type. */
 export interface ChannelEntry {
@@ -52,7 +53,7 @@ export class ChannelTable {
     const schema = this.#schema(type);
     const metadata = new Map([
       ['offered_qos_profiles', stringify(offeredQos(type), { aliasDuplicateObjects: false })],
-      ['topic_type_hash', ''],
+      ['topic_type_hash', typeHashOrNone(type, new TextDecoder().decode(schema.data))],
     ]);
     const id = this.byId.size + 1;
     const entry = { channel: { id, schemaId: schema.id, topic, messageEncoding: 'cdr', metadata }, schema };

@@ -4,6 +4,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Channel, McapTypes, Schema } from '@mcap/core';
 import { parse, stringify } from 'yaml';
+import { typeHashOrNone } from '../messages/type-hash.ts';
 import { bagFiles } from './bag-info.ts';
 import { openSummary } from './bag-summary.ts';
 import { FileSource } from './byte-source.ts';
@@ -20,6 +21,8 @@ export interface SegmentFacts {
     readonly topic: string;
     readonly type: string;
     readonly qos: unknown;
+    /** `RIHS01_…`, empty where it is not known. */
+    readonly typeHash: string;
     readonly messages: bigint;
   }[];
 }
@@ -34,17 +37,23 @@ export function segmentFacts(
   statistics: McapTypes.Statistics,
 ): SegmentFacts {
   const topics = [...channels.values()].map(({ id, topic, schemaId, metadata }) => {
-    const type = schemas.get(schemaId)?.name ?? '';
+    const schema = schemas.get(schemaId);
+    const type = schema?.name ?? '';
     const text = metadata.get('offered_qos_profiles');
     return {
       topic,
       type,
       qos: text === undefined || text === '' ? offeredQos(type) : parse(text, { intAsBigInt: true }),
+      typeHash: metadata.get('topic_type_hash') || hashOf(schema),
       messages: statistics.channelMessageCounts.get(id) ?? 0n,
     };
   });
   const { messageStartTime, messageEndTime, messageCount } = statistics;
   return { file, startNs: messageStartTime, endNs: messageEndTime, messages: messageCount, topics };
+}
+
+function hashOf(schema: Schema | undefined): string {
+  return schema?.encoding === 'ros2msg' ? typeHashOrNone(schema.name, new TextDecoder().decode(schema.data)) : '';
 }
 
 /** The text of `metadata.yaml` for segments in their order; `custom` becomes its `custom_data`. */
@@ -56,10 +65,10 @@ function metadataYaml(segments: readonly SegmentFacts[], custom: Readonly<Record
     if (segment.startNs < startNs) startNs = segment.startNs;
     if (segment.endNs > endNs) endNs = segment.endNs;
   }
-  const topics = new Map<string, { type: string; qos: unknown; messages: bigint }>();
-  for (const { topic, type, qos, messages } of segments.flatMap((segment) => segment.topics)) {
+  const topics = new Map<string, { type: string; qos: unknown; typeHash: string; messages: bigint }>();
+  for (const { topic, type, qos, typeHash, messages } of segments.flatMap((segment) => segment.topics)) {
     const before = topics.get(topic);
-    topics.set(topic, { type, qos, messages: messages + (before?.messages ?? 0n) });
+    topics.set(topic, { type, qos, typeHash, messages: messages + (before?.messages ?? 0n) });
   }
   return stringify(
     {
@@ -69,13 +78,13 @@ function metadataYaml(segments: readonly SegmentFacts[], custom: Readonly<Record
         duration: { nanoseconds: endNs - startNs },
         starting_time: { nanoseconds_since_epoch: startNs },
         message_count: segments.reduce((sum, { messages }) => sum + messages, 0n),
-        topics_with_message_count: [...topics].map(([name, { type, qos, messages }]) => ({
+        topics_with_message_count: [...topics].map(([name, { type, qos, typeHash, messages }]) => ({
           topic_metadata: {
             name,
             type,
             serialization_format: 'cdr',
             offered_qos_profiles: qos,
-            type_description_hash: '',
+            type_description_hash: typeHash,
           },
           message_count: messages,
         })),
