@@ -4,11 +4,17 @@ import { McapIndexedReader, type McapTypes } from '@mcap/core';
 import type { ByteSource } from './byte-source.ts';
 import { decompressHandlers } from './mcap-records.ts';
 
+/** Larger summaries and records are not read: no memory bound could hold otherwise. */
+const maxReadBytes = 256 * 1024 * 1024;
+
 /** The library's view of a byte source. */
 export function readableOf(source: ByteSource): McapTypes.IReadable {
   return {
     size: async () => BigInt(source.size),
     read: async (offset, size) => {
+      if (size > BigInt(maxReadBytes)) {
+        throw new Error(`expected at most ${maxReadBytes} bytes at offset ${offset}, found ${size}`);
+      }
       const bytes = await source.read(Number(offset), Number(size));
       if (BigInt(bytes.byteLength) < size)
         throw new Error(`expected ${size} bytes at offset ${offset}, found ${bytes.byteLength}`);

@@ -1,5 +1,6 @@
 /** Owns random reading of a file that may be cut off anywhere, in bounded memory. */
 
+import { constants, type Stats } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { RecordingError, systemCode } from './error.ts';
 
@@ -22,29 +23,49 @@ export function memorySource(bytes: Uint8Array, name = 'memory'): ByteSource {
   };
 }
 
-const windowBytes = 1024 * 1024;
+const defaultWindowBytes = 1024 * 1024;
+
+function kindOf(stats: Stats): string {
+  if (stats.isDirectory()) return 'a folder';
+  if (stats.isFIFO()) return 'a named pipe';
+  if (stats.isSocket()) return 'a socket';
+  return 'a device';
+}
 
 /** A file, read through one window of 1 MiB: near reads cost no system call. */
 export class FileSource implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly #handle: FileHandle;
+  readonly #windowBytes: number;
   #window = new Uint8Array(0);
   #windowOffset = 0;
 
-  private constructor(name: string, size: number, handle: FileHandle) {
+  private constructor(name: string, size: number, handle: FileHandle, windowBytes: number) {
     this.name = name;
     this.size = size;
     this.#handle = handle;
+    this.#windowBytes = windowBytes;
   }
 
-  /** @throws RecordingError `nothing-readable` when the file cannot be opened. */
-  static async open(path: string): Promise<FileSource> {
+  /**
+   * Opens a regular file; anything else could block for ever, or never end.
+   * @param windowBytes how much is read at once: less when the reads are small and far apart.
+   * @throws RecordingError `nothing-readable` when the file cannot be opened.
+   */
+  static async open(path: string, windowBytes = defaultWindowBytes): Promise<FileSource> {
+    let handle: FileHandle | undefined;
     try {
-      const handle = await open(path, 'r');
-      const { size } = await handle.stat();
-      return new FileSource(path, size, handle);
+      // Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
+      handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      const stats = await handle.stat();
+      if (!stats.isFile()) {
+        throw new RecordingError('nothing-readable', `${path}: expected a regular file, found ${kindOf(stats)}`);
+      }
+      return new FileSource(path, stats.size, handle, windowBytes);
     } catch (cause) {
+      await handle?.close();
+      if (cause instanceof RecordingError) throw cause;
       throw new RecordingError('nothing-readable', `${path}: expected a readable file, found ${systemCode(cause)}`, {
         cause,
       });
@@ -54,10 +75,10 @@ export class FileSource implements ByteSource {
   async read(offset: number, length: number): Promise<Uint8Array> {
     const end = Math.min(this.size, offset + length);
     if (end <= offset) return new Uint8Array(0);
-    if (end - offset > windowBytes) return this.#readFully(offset, end - offset);
+    if (end - offset > this.#windowBytes) return this.#readFully(offset, end - offset);
     const inWindow = offset >= this.#windowOffset && end <= this.#windowOffset + this.#window.byteLength;
     if (!inWindow) {
-      this.#window = await this.#readFully(offset, Math.min(windowBytes, this.size - offset));
+      this.#window = await this.#readFully(offset, Math.min(this.#windowBytes, this.size - offset));
       this.#windowOffset = offset;
     }
     return this.#window.subarray(offset - this.#windowOffset, end - this.#windowOffset);

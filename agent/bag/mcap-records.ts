@@ -6,6 +6,7 @@
 import { crc32, zstdDecompressSync } from 'node:zlib';
 import { MCAP_MAGIC, McapStreamReader, type McapTypes, Opcode } from '@mcap/core';
 import type { ChunkIndexEntries } from './chunk-draft.ts';
+import { decompressLz4 } from './lz4-frame.ts';
 
 /** Opcode and length. */
 export const recordHeadBytes = 9;
@@ -102,10 +103,27 @@ function decompressZstd(bytes: Uint8Array, size: number): Uint8Array {
   return plain;
 }
 
-/** What @mcap/core's readers need to read our chunks. */
-export const decompressHandlers: McapTypes.DecompressHandlers = {
-  zstd: (bytes, size) => decompressZstd(bytes, Number(size)),
+const decompressors: Readonly<Record<string, (bytes: Uint8Array, size: number) => Uint8Array>> = {
+  zstd: decompressZstd,
+  lz4: decompressLz4,
 };
+
+/** A chunk that unpacks to more is damage: no memory bound could hold otherwise. */
+export const maxChunkBytes = 256 * 1024 * 1024;
+/** So is one with more messages: each costs memory, however small it is. */
+const maxChunkMessages = 1_000_000;
+
+/** What @mcap/core's readers need to read chunks: the two compressions that the format knows, with a bound. */
+export const decompressHandlers: McapTypes.DecompressHandlers = {
+  zstd: (bytes, size) => decompressZstd(bytes, boundedSize(size)),
+  lz4: (bytes, size) => decompressLz4(bytes, boundedSize(size)),
+};
+
+function boundedSize(size: bigint): number {
+  if (size > BigInt(maxChunkBytes))
+    throw new Error(`expected a chunk of at most ${maxChunkBytes} bytes, found ${size}`);
+  return Number(size);
+}
 
 /**
  * The records of a whole chunk record, decompressed and checked against its CRC (a CRC of 0 means that there is none).
@@ -117,9 +135,13 @@ export function openChunk(
 ): { records: Uint8Array } | { problem: string; unsupported: boolean } {
   const stored = bytes.subarray(head.recordsOffset, head.recordsOffset + head.recordsBytes);
   let records = stored;
-  if (head.compression === 'zstd') {
+  const decompress = Object.hasOwn(decompressors, head.compression) ? decompressors[head.compression] : undefined;
+  if (decompress !== undefined) {
+    if (head.uncompressedSize > maxChunkBytes) {
+      return { problem: `chunk of ${head.uncompressedSize} bytes, the limit is ${maxChunkBytes}`, unsupported: false };
+    }
     try {
-      records = decompressZstd(stored, head.uncompressedSize);
+      records = decompress(stored, head.uncompressedSize);
     } catch (cause) {
       return { problem: `chunk does not decompress: ${(cause as Error).message}`, unsupported: false };
     }
@@ -183,6 +205,7 @@ export function readChunkRecords(records: Uint8Array): ChunkRecords {
     if (head === null || end > records.byteLength) return { ...found, brokenAt: offset };
     const record = records.subarray(offset, end);
     if (head.opcode === Opcode.MESSAGE) {
+      if (found.messages.length === maxChunkMessages) return { ...found, brokenAt: offset };
       found.messages.push({ offset, message: readMessage(record) });
     } else if (head.opcode === Opcode.SCHEMA || head.opcode === Opcode.CHANNEL) {
       try {
