@@ -361,6 +361,16 @@ export class OutboxStore {
     return raw === undefined ? null : raw.body.readBigInt64LE(0);
   }
 
+  /** A text kept under `name` across restarts, or null. */
+  note(name: string): string | null {
+    return this.#statements.readNote.get(`note:${name}`)?.value ?? null;
+  }
+
+  /** Replaces it. Only within `transaction`. */
+  writeNote(name: string, text: string): void {
+    this.#statements.writeNote.run(`note:${name}`, text);
+  }
+
   /** Adds a file after those that wait, or changes the path of one. Only within `transaction`. */
   putBlob(blob: StoredBlob): void {
     this.blobs.put(blob, this.#commitNumber);

@@ -56,6 +56,8 @@ export function prepareStatements(db: Database.Database) {
     commit: db.prepare('COMMIT'),
     readCommitNumber: db.prepare("SELECT value FROM meta WHERE key = 'commit_number'"),
     writeCommitNumber: db.prepare("UPDATE meta SET value = ? WHERE key = 'commit_number'"),
+    readNote: db.prepare<[string], { value: string }>('SELECT value FROM meta WHERE key = ?'),
+    writeNote: db.prepare('INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'),
     readStreams: db.prepare<
       [],
       {

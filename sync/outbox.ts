@@ -257,6 +257,16 @@ export class Outbox {
     return this.#blobsAdded;
   }
 
+  /** A text that `writeNote` kept, also in an earlier run; null when there is none. */
+  note(name: string): string | null {
+    return this.#guarded(null, () => this.#store.note(name));
+  }
+
+  /** Keeps a short text across restarts; resolves when it is on disk. A new epoch begins without any. */
+  writeNote(name: string, text: string): Promise<void> {
+    return this.#enqueue((store) => store.writeNote(name, text), 'soon');
+  }
+
   /** Calls `listener` after each commit; returns how to stop that. */
   onCommit(listener: () => void): () => void {
     this.#listeners.add(listener);

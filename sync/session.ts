@@ -11,12 +11,13 @@ import type { Clock } from '../drivers/sample.ts';
 import { type BatchCounters, BatchSender } from './batch-sender.ts';
 import { type BlobProgress, BlobSender, type BlobTransport } from './blob-sender.ts';
 import type { StoredBlob } from './blob-table.ts';
+import { type CommandOutcome, CommandReceiver, type OnCommand } from './command-receiver.ts';
 import { connectionTrouble, withoutSecrets } from './connection-trouble.ts';
 import type { Outbox } from './outbox.ts';
 import { SyncError } from './wire/error.ts';
 import { decodeMessage, encodeMessage, maxChunkBytes } from './wire/frame.ts';
 import { parseTopic, topicOf, vehicleSubscriptions } from './wire/topics.ts';
-import { AckSchema, BlobStatusSchema, StateSchema } from './wire/wire_pb.js';
+import { AckSchema, BlobStatusSchema, CommandSchema, ReportedSchema, StateSchema } from './wire/wire_pb.js';
 
 /** PEM files for TLS; read anew at each connection, so that a renewed certificate is used without a restart. */
 interface TlsFiles {
@@ -64,6 +65,8 @@ export interface SyncSessionOptions {
   readonly onNotice?: (notice: SessionNotice) => void;
   /** Called when central has a whole file and it has left the outbox: the file may be deleted; must not throw. */
   readonly onBlobStored?: (blob: StoredBlob) => void;
+  /** Does what central commands, once for each command; without it every command is refused as `not-supported`. */
+  readonly onCommand?: OnCommand;
 }
 
 export interface SessionNotice {
@@ -100,6 +103,7 @@ export class SyncSession {
   readonly #options: SyncSessionOptions;
   readonly #batches: BatchSender;
   readonly #blobs: BlobSender;
+  readonly #commands: CommandReceiver;
   #client: MqttClient | null = null;
   #timer: NodeJS.Timeout | null = null;
   #immediate: NodeJS.Immediate | null = null;
@@ -126,6 +130,12 @@ export class SyncSession {
     const chunkBytes = Math.min(maxChunkBytes, options.chunkBytes ?? 64 * 1024);
     const onStored = options.onBlobStored ?? ((): void => {});
     this.#blobs = new BlobSender(options.outbox, options.vehicle, { chunkBytes, windowChunks, ackTimeoutMs }, onStored);
+    const { outbox, clock, onCommand } = options;
+    const memory = {
+      read: () => outbox.note('commands'),
+      write: (text: string) => outbox.writeNote('commands', text),
+    };
+    this.#commands = new CommandReceiver(clock, memory, onCommand ?? null, (id, outcome) => this.#reply(id, outcome));
   }
 
   /** Keeps a session with central until `signal` aborts, then says goodbye within about a second. Never rejects. */
@@ -287,11 +297,22 @@ export class SyncSession {
         this.#schedulePump();
       } else if (parsed.kind === 'blob-status') {
         this.#blobs.handleStatus(decodeMessage(BlobStatusSchema, payload));
+      } else if (parsed.kind === 'command') {
+        this.#commands.receive(decodeMessage(CommandSchema, payload));
       }
     } catch (error) {
       if (!(error instanceof SyncError)) throw error;
       this.#badMessages += 1;
     }
+  }
+
+  /** While offline nothing is said: central asks again. */
+  #reply(id: string, { status, code, message, values }: CommandOutcome): void {
+    const client = this.#client;
+    if (!client?.connected) return;
+    const value = { commandId: id, status, code, message, values: { ...values } };
+    const payload = encodeMessage(ReportedSchema, { body: { case: 'commandResult', value } });
+    client.publish(topicOf(this.#options.vehicle, 'reported'), asBuffer(payload), { qos: 1 }, () => {});
   }
 
   #blobTransport(client: MqttClient): BlobTransport {

@@ -68,9 +68,9 @@ export function centralSubscriptions(vehicle = '+'): string[] {
   ];
 }
 
-/** What a vehicle subscribes to to learn what central has committed. */
+/** What a vehicle subscribes to: what central has committed, and what it asks. */
 export function vehicleSubscriptions(vehicle: string): string[] {
-  return [topicOf(vehicle, 'ack'), `${prefix}/${checkedVehicle(vehicle)}/blob/+/status`];
+  return [topicOf(vehicle, 'ack'), topicOf(vehicle, 'command'), `${prefix}/${checkedVehicle(vehicle)}/blob/+/status`];
 }
 
 /** The up topic that carries a stream of records (not of telemetry columns). */

@@ -717,3 +717,183 @@ export declare type BlobStatus = Message<"fender.v1.BlobStatus"> & {
  */
 export declare const BlobStatusSchema: GenMessage<BlobStatus>;
 
+/**
+ * DOWN fender/v1/<vehicle>/command, never retained. Central says it again until the vehicle has answered or its time is
+ * over, so the vehicle does each `id` once and answers a repeated one with the same result.
+ *
+ * @generated from message fender.v1.Command
+ */
+export declare type Command = Message<"fender.v1.Command"> & {
+  /**
+   * UUID
+   *
+   * @generated from field: string id = 1;
+   */
+  id: string;
+
+  /**
+   * by central's clock
+   *
+   * @generated from field: int64 issued_at_ns = 2;
+   */
+  issuedAtNs: bigint;
+
+  /**
+   * a vehicle whose clock is synchronised refuses it after that: `expired`
+   *
+   * @generated from field: uint32 valid_for_s = 3;
+   */
+  validForS: number;
+
+  /**
+   * @generated from oneof fender.v1.Command.body
+   */
+  body: {
+    /**
+     * @generated from field: fender.v1.SnapshotCommand snapshot = 10;
+     */
+    value: SnapshotCommand;
+    case: "snapshot";
+  } | {
+    /**
+     * @generated from field: fender.v1.StartRecordingCommand start_recording = 11;
+     */
+    value: StartRecordingCommand;
+    case: "startRecording";
+  } | {
+    /**
+     * @generated from field: fender.v1.StopRecordingCommand stop_recording = 12;
+     */
+    value: StopRecordingCommand;
+    case: "stopRecording";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message fender.v1.Command.
+ * Use `create(CommandSchema)` to create a new message.
+ */
+export declare const CommandSchema: GenMessage<Command>;
+
+/**
+ * The last seconds and the next ones become the clip of an event with the label `snapshot`.
+ *
+ * @generated from message fender.v1.SnapshotCommand
+ */
+export declare type SnapshotCommand = Message<"fender.v1.SnapshotCommand"> & {
+  /**
+   * @generated from field: string reason = 1;
+   */
+  reason: string;
+
+  /**
+   * absent: as the vehicle is configured
+   *
+   * @generated from field: optional double pre_roll_s = 2;
+   */
+  preRollS?: number | undefined;
+
+  /**
+   * @generated from field: optional double post_roll_s = 3;
+   */
+  postRollS?: number | undefined;
+};
+
+/**
+ * Describes the message fender.v1.SnapshotCommand.
+ * Use `create(SnapshotCommandSchema)` to create a new message.
+ */
+export declare const SnapshotCommandSchema: GenMessage<SnapshotCommand>;
+
+/**
+ * @generated from message fender.v1.StartRecordingCommand
+ */
+export declare type StartRecordingCommand = Message<"fender.v1.StartRecordingCommand"> & {
+};
+
+/**
+ * Describes the message fender.v1.StartRecordingCommand.
+ * Use `create(StartRecordingCommandSchema)` to create a new message.
+ */
+export declare const StartRecordingCommandSchema: GenMessage<StartRecordingCommand>;
+
+/**
+ * @generated from message fender.v1.StopRecordingCommand
+ */
+export declare type StopRecordingCommand = Message<"fender.v1.StopRecordingCommand"> & {
+};
+
+/**
+ * Describes the message fender.v1.StopRecordingCommand.
+ * Use `create(StopRecordingCommandSchema)` to create a new message.
+ */
+export declare const StopRecordingCommandSchema: GenMessage<StopRecordingCommand>;
+
+/**
+ * UP  fender/v1/<vehicle>/reported, not retained: what the vehicle says it did.
+ *
+ * @generated from message fender.v1.Reported
+ */
+export declare type Reported = Message<"fender.v1.Reported"> & {
+  /**
+   * @generated from oneof fender.v1.Reported.body
+   */
+  body: {
+    /**
+     * @generated from field: fender.v1.CommandResult command_result = 1;
+     */
+    value: CommandResult;
+    case: "commandResult";
+  } | { case: undefined; value?: undefined };
+};
+
+/**
+ * Describes the message fender.v1.Reported.
+ * Use `create(ReportedSchema)` to create a new message.
+ */
+export declare const ReportedSchema: GenMessage<Reported>;
+
+/**
+ * @generated from message fender.v1.CommandResult
+ */
+export declare type CommandResult = Message<"fender.v1.CommandResult"> & {
+  /**
+   * @generated from field: string command_id = 1;
+   */
+  commandId: string;
+
+  /**
+   * `done`, `refused` (it was not tried), `failed` (it was, in vain)
+   *
+   * @generated from field: string status = 2;
+   */
+  status: string;
+
+  /**
+   * stable, kebab-case: `ok`, `unknown-command`, `expired`, `not-supported`, `interrupted` …
+   *
+   * @generated from field: string code = 3;
+   */
+  code: string;
+
+  /**
+   * a sentence for people
+   *
+   * @generated from field: string message = 4;
+   */
+  message: string;
+
+  /**
+   * for instance `event_id` of a snapshot, `recording` of a started one
+   *
+   * @generated from field: map<string, string> values = 5;
+   */
+  values: { [key: string]: string };
+};
+
+/**
+ * Describes the message fender.v1.CommandResult.
+ * Use `create(CommandResultSchema)` to create a new message.
+ */
+export declare const CommandResultSchema: GenMessage<CommandResult>;
+
