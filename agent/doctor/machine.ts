@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import { access, readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { readClockQuality } from '../clock-quality.ts';
+import { isPossibleTime, readClockQuality } from '../clock-quality.ts';
 import { readDisk } from '../health/machine.ts';
 import { type Check, failed, ok, reasonOf, warn } from './check.ts';
 
@@ -48,18 +48,17 @@ export async function checkDisk(folder: string): Promise<Check> {
 }
 
 export async function checkClock(): Promise<Check> {
-  const { synchronised, estimatedErrorNs, source } = await readClockQuality();
-  if (synchronised) {
+  const { synchronised, estimatedErrorNs, source } = await readClockQuality(true);
+  const nowMs = Date.now();
+  if (synchronised && isPossibleTime(nowMs)) {
     const error = estimatedErrorNs === null ? '' : `, error at most ${(Number(estimatedErrorNs) / 1e6).toFixed(1)} ms`;
     return ok('clock', `synchronised, as ${source} says${error}`);
   }
   const cure =
     'Install chrony or enable systemd-timesyncd, and give the vehicle a network: sudo timedatectl set-ntp true';
-  return warn(
-    'clock',
-    source === 'none' ? 'nobody vouches for the clock' : `${source} says it is not synchronised`,
-    cure,
-  );
+  const vote = source === 'none' ? 'nobody vouches for the clock' : `${source} does not vouch for the clock`;
+  const reading = isPossibleTime(nowMs) ? '' : `, and it shows the impossible time ${new Date(nowMs).toISOString()}`;
+  return warn('clock', `${vote}${reading}`, cure);
 }
 
 async function nearestExisting(path: string): Promise<string> {

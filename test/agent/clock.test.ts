@@ -1,76 +1,194 @@
-import { describe, expect, it } from 'vitest';
-import { type ClockOptions, disciplineOffset, SystemClock, type TimeSource } from '../../agent/clock.ts';
-import { parseChronyTracking, parseTimesyncMessage, readClockQuality } from '../../agent/clock-quality.ts';
+/** What the clock promises whatever happens to the system clock, and how it learns how good that is. */
+import { describe, expect, it, vi } from 'vitest';
+import { type ClockOptions, type ClockStep, SystemClock } from '../../agent/clock.ts';
+import { parseChronyTracking, parseTimesyncStatus, readClockQuality } from '../../agent/clock-quality.ts';
+import { SimulatedTime } from './clock-simulated-time.ts';
 
 const MS = 1_000_000n;
-const OPTIONS: ClockOptions = { checkPeriodMs: 1000, qualityPeriodMs: 1000, stepThresholdMs: 50 };
-
-/** A machine whose clocks stand still until told otherwise; reading UTC lets 1 ms pass so that edges are found. */
-class FakeTime implements TimeSource {
-  bootId = 'b6579813-7271-472c-8eab-535b6f24370b';
-  monotonic = 5_000n * MS;
-  utcOffsetNs = 1_700_000_000_000n * MS;
-
-  monotonicNs(): bigint {
-    return this.monotonic;
-  }
-
-  utcMs(): number {
-    this.monotonic += MS / 10n;
-    return Number((this.monotonic + this.utcOffsetNs) / MS);
-  }
-}
+const SECOND = 1000n * MS;
+const YEAR = 31_557_600n * SECOND;
+const OPTIONS: ClockOptions = { checkPeriodMs: 1000, qualityPeriodMs: 30_000, stepThresholdMs: 50 };
+const GOOD = { synchronised: true, estimatedErrorNs: 42n, source: 'chrony' };
 
 describe('the clock', () => {
-  it('stamps UTC, the monotonic clock and the boot id of the same moment', () => {
-    const time = new FakeTime();
+  it('stamps UTC, the monotonic clock and the boot id of the same moment, to 20 µs', () => {
+    const time = new SimulatedTime();
     const clock = new SystemClock(OPTIONS, time);
     const stamp = clock.now();
-    expect(stamp.monotonicNs).toBe(time.monotonic);
-    const errorNs = stamp.capturedAtNs - (time.monotonic + time.utcOffsetNs);
-    expect(errorNs < MS && errorNs > -MS).toBe(true);
+    expect(stamp.monotonicNs).toBeLessThanOrEqual(time.monotonic);
+    expect(distance(stamp.capturedAtNs - stamp.monotonicNs, time.offsetNs)).toBeLessThan(20_000n);
     expect(stamp.bootId).toBe(time.bootId);
     expect(clock.at(stamp.monotonicNs - 100n * MS).capturedAtNs).toBe(stamp.capturedAtNs - 100n * MS);
   });
 
-  it('reports a step of the system clock once and goes on in the new time', () => {
-    const time = new FakeTime();
+  it.each([
+    ['an hour ahead', 3600n * SECOND],
+    ['an hour back', -3600n * SECOND],
+    ['ten years ahead', 10n * YEAR],
+    ['ten years back', -10n * YEAR],
+    ['little more than the threshold', 51n * MS],
+    ['little more than the threshold back', -51n * MS],
+  ])('reports a step of %s once, before the first stamp in the new time', (_name, stepNs) => {
+    const time = new SimulatedTime();
     const clock = new SystemClock(OPTIONS, time);
+    const heard: ClockStep[] = [];
+    const stop = new AbortController();
+    void clock.run(stop.signal, (step) => heard.push(step));
+    time.monotonic += SECOND;
+    const before = clock.now();
+    time.monotonic += 30n * MS;
+    time.offsetNs += stepNs;
+    const captured = time.monotonic - 10n * MS;
+    const late = clock.at(captured);
+    expect(heard).toHaveLength(1);
+    const [step] = heard as [ClockStep];
+    expect(distance(step.stepNs, stepNs)).toBeLessThan(20_000n);
+    expect(late.capturedAtNs - before.capturedAtNs).toBe(captured - before.monotonicNs);
+    const after = clock.now();
+    expect(after.capturedAtNs - after.monotonicNs).toBe(step.stamp.capturedAtNs - step.stamp.monotonicNs);
+    expect(after.monotonicNs).toBeGreaterThanOrEqual(step.stamp.monotonicNs);
+    expect(clock.at(step.stamp.monotonicNs)).toEqual(step.stamp);
+    expect(clock.at(step.stamp.monotonicNs - 1n).capturedAtNs).toBe(step.stamp.capturedAtNs - step.stepNs - 1n);
+    expect(clock.at(captured)).toEqual(late);
     expect(clock.check()).toBeNull();
-    time.utcOffsetNs += 3_600_000n * MS;
-    const step = clock.check();
-    expect(Number((step?.stepNs ?? 0n) / MS)).toBeGreaterThanOrEqual(3_599_999);
-    expect(Number((step?.stepNs ?? 0n) / MS)).toBeLessThanOrEqual(3_600_001);
-    expect(clock.check()).toBeNull();
-    time.utcOffsetNs -= 7_200_000n * MS;
-    expect(clock.check()?.stepNs).toBeLessThan(0n);
+    expect(clock.statistics()).toEqual({ steps: 1, leaps: 0, lastStepNs: step.stepNs, slewingNs: 0n });
+    stop.abort();
   });
 
-  it('follows a slewed clock without calling it a step', () => {
-    const time = new FakeTime();
-    const clock = new SystemClock(OPTIONS, time);
-    for (let second = 0; second < 100; second += 1) {
-      time.utcOffsetNs += MS / 2n;
+  it.each([
+    ['ahead', 40n * MS],
+    ['back', -40n * MS],
+  ])('catches up with a small leap %s at 500 ppm, and says on each stamp how far it still is', (_name, leapNs) => {
+    const time = new SimulatedTime();
+    const clock = new SystemClock(OPTIONS, time, async () => GOOD);
+    return clock.refreshQuality().then(() => {
+      const start = clock.now();
+      time.offsetNs += leapNs;
       expect(clock.check()).toBeNull();
+      const early = clock.now();
+      expect(distance(early.capturedAtNs - early.monotonicNs, start.capturedAtNs - start.monotonicNs)).toBeLessThan(MS);
+      expect(early.estimatedErrorNs ?? 0n).toBeGreaterThan(39n * MS);
+      time.monotonic += 40n * SECOND;
+      const half = clock.now();
+      expect(distance(half.capturedAtNs - half.monotonicNs, time.offsetNs)).toBeLessThan(21n * MS);
+      expect(half.estimatedErrorNs ?? 0n).toBeGreaterThan(19n * MS);
+      time.monotonic += 41n * SECOND;
+      const end = clock.now();
+      expect(distance(end.capturedAtNs - end.monotonicNs, time.offsetNs)).toBeLessThan(20_000n);
+      expect(end.estimatedErrorNs).toBeLessThan(20_000n);
+      expect(clock.statistics()).toMatchObject({ steps: 0, leaps: 1 });
+    });
+  });
+
+  it('makes a step of small leaps that add up', () => {
+    const time = new SimulatedTime();
+    const clock = new SystemClock(OPTIONS, time);
+    const found = [];
+    for (let i = 0; i < 4; i++) {
+      time.monotonic += SECOND;
+      time.offsetNs -= 30n * MS;
+      found.push(clock.check() !== null);
     }
-    const errorNs = clock.now().capturedAtNs - (time.monotonic + time.utcOffsetNs);
-    expect(errorNs < 2n * MS && errorNs > -2n * MS).toBe(true);
+    expect(found).toEqual([false, true, false, true]);
   });
 
-  it('carries what the system says of its clock on every stamp', async () => {
-    const quality = { synchronised: true, estimatedErrorNs: 42n, source: 'chrony' };
-    const clock = new SystemClock(OPTIONS, new FakeTime(), async () => quality);
-    expect(clock.now().synchronised).toBe(false);
+  it('takes a suspended machine for a step, by as long as it was suspended', () => {
+    const time = new SimulatedTime();
+    const clock = new SystemClock(OPTIONS, time);
+    // CLOCK_MONOTONIC stands still, the system clock does not.
+    time.offsetNs += 600n * SECOND;
+    expect(distance(clock.check()?.stepNs ?? 0n, 600n * SECOND)).toBeLessThan(20_000n);
+  });
+
+  it('tells steps that came before anybody listened', () => {
+    const time = new SimulatedTime();
+    const clock = new SystemClock(OPTIONS, time);
+    time.offsetNs += SECOND;
+    const step = clock.check();
+    const heard: (ClockStep | null)[] = [];
+    const stop = new AbortController();
+    void clock.run(stop.signal, (each) => heard.push(each));
+    expect(heard).toEqual([step]);
+    stop.abort();
+  });
+
+  it('leaves the quality of a moment as it was, and doubts the clock from a step until somebody vouches for it', async () => {
+    const time = new SimulatedTime();
+    const asked: boolean[] = [];
+    const clock = new SystemClock(OPTIONS, time, async (doubtful) => {
+      asked.push(doubtful);
+      return GOOD;
+    });
+    const first = clock.now();
     await clock.refreshQuality();
-    expect(clock.now()).toMatchObject({ synchronised: true, estimatedErrorNs: 42n });
+    time.monotonic += SECOND;
+    const second = clock.now();
+    time.monotonic += SECOND;
+    time.offsetNs += SECOND;
+    const third = clock.now();
+    await clock.refreshQuality();
+    time.monotonic += SECOND;
+    const fourth = clock.now();
+    expect([first, second, third, fourth].map(({ synchronised }) => synchronised)).toEqual([false, true, false, true]);
+    for (const stamp of [first, second, third, fourth]) expect(clock.at(stamp.monotonicNs)).toEqual(stamp);
+    await clock.refreshQuality();
+    expect(asked).toEqual([false, true, false]);
   });
 
-  it('does not move an offset inside the millisecond that Date cannot see', () => {
-    const reading = { monotonicNs: 10n * MS, utcMs: 100 };
-    expect(disciplineOffset(90n * MS + 7n, reading, 50n * MS)).toEqual({ offsetNs: 90n * MS + 7n, stepNs: 0n });
-    expect(disciplineOffset(92n * MS, reading, 50n * MS)).toEqual({ offsetNs: 91n * MS, stepNs: 0n });
+  it('drops an answer that a step has overtaken', async () => {
+    const time = new SimulatedTime();
+    let answer: (quality: typeof GOOD) => void = () => {};
+    const clock = new SystemClock(OPTIONS, time, () => new Promise((resolve) => (answer = resolve)));
+    const asking = clock.refreshQuality();
+    time.offsetNs += SECOND;
+    clock.check();
+    answer(GOOD);
+    await asking;
+    expect(clock.now().synchronised).toBe(false);
+  });
+
+  it('believes nobody who vouches for a clock in the past century', async () => {
+    const time = new SimulatedTime();
+    time.offsetNs = 0n;
+    const clock = new SystemClock(OPTIONS, time, async () => GOOD);
+    await clock.refreshQuality();
+    expect(clock.now()).toMatchObject({ synchronised: false, estimatedErrorNs: null });
+  });
+
+  it('asks for the quality again soon after a step and while nobody vouches for the clock, then at leisure', async () => {
+    vi.useFakeTimers();
+    try {
+      const time = new SimulatedTime();
+      let good = false;
+      const askedS: number[] = [];
+      const startMs = Date.now();
+      const clock = new SystemClock(OPTIONS, time, async () => {
+        askedS.push((Date.now() - startMs) / 1000);
+        return { ...GOOD, synchronised: good };
+      });
+      const stop = new AbortController();
+      const running = clock.run(stop.signal, () => {});
+      await vi.advanceTimersByTimeAsync(8_000);
+      expect(askedS).toEqual([0, 0.5, 1.5, 3.5, 7.5]);
+      good = true;
+      await vi.advanceTimersByTimeAsync(90_000);
+      expect(askedS.slice(5)).toEqual([15.5, 45.5, 75.5]);
+      time.offsetNs += SECOND;
+      good = false;
+      await vi.advanceTimersByTimeAsync(4_000);
+      expect(askedS.slice(8)).toEqual([99.001, 99.501, 100.501]);
+      stop.abort();
+      await running;
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });
+
+function distance(a: bigint, b: bigint): bigint {
+  return a < b ? b - a : a - b;
+}
 
 describe('clock quality', () => {
   const CHRONY =
@@ -86,14 +204,22 @@ describe('clock quality', () => {
       synchronised: false,
       estimatedErrorNs: null,
     });
+    expect(parseChronyTracking(CHRONY.replace('A29FC87B', '7F7F0101'))).toMatchObject({ synchronised: false });
     expect(parseChronyTracking('506 Cannot talk to daemon')).toBeNull();
   });
 
-  it('reads the spans of timesyncd', () => {
-    const message =
-      'NTPMessage={ Leap=0, Version=4, Mode=4, Stratum=2, Precision=-24, RootDelay=15.243ms, RootDispersion=488us, Reference=11FD227B }';
-    expect(parseTimesyncMessage(message)).toBe(8_109_500n);
-    expect(parseTimesyncMessage('NTPMessage=')).toBeNull();
+  it('adds up the error bound of timesyncd', () => {
+    const status = [
+      '       Server: 216.239.38.15 (time4.google.com)',
+      'Poll interval: 1min 4s (min: 32s; max 34min 8s)',
+      '         Leap: normal',
+      'Root distance: 335us (max: 5s)',
+      '       Offset: -316us',
+      '        Delay: 12.5ms',
+      ' Packet count: 1',
+    ].join('\n');
+    expect(parseTimesyncStatus(status)).toBe(335_000n + 316_000n + 6_250_000n + 960_000n);
+    expect(parseTimesyncStatus(' Packet count: 0\n')).toBeNull();
   });
 
   it('asks chrony, then timesyncd, then the kernel flag, and says no when nobody answers', async () => {
@@ -101,15 +227,37 @@ describe('clock quality', () => {
       throw new Error('ENOENT');
     };
     const no = async (): Promise<boolean> => false;
-    expect(await readClockQuality(async () => CHRONY, no)).toMatchObject({ source: 'chrony', synchronised: true });
-    expect(await readClockQuality(missing, async () => true)).toEqual({
+    expect(await readClockQuality(false, async () => CHRONY, no)).toMatchObject({
+      source: 'chrony',
+      synchronised: true,
+    });
+    expect(await readClockQuality(false, missing, async () => true)).toEqual({
       synchronised: true,
       estimatedErrorNs: null,
       source: 'timesyncd',
     });
     const flag = (answer: string) => async (command: string) => (command === 'chronyc' ? missing() : answer);
-    expect(await readClockQuality(flag('yes\n'), no)).toMatchObject({ synchronised: true, source: 'timedatectl' });
-    expect(await readClockQuality(flag('no\n'), no)).toMatchObject({ synchronised: false, source: 'timedatectl' });
-    expect(await readClockQuality(missing, no)).toMatchObject({ synchronised: false, source: 'none' });
+    expect(await readClockQuality(false, flag('yes\n'), no)).toMatchObject({
+      synchronised: true,
+      source: 'timedatectl',
+    });
+    expect(await readClockQuality(false, flag('no\n'), no)).toMatchObject({
+      synchronised: false,
+      source: 'timedatectl',
+    });
+    expect(await readClockQuality(false, missing, no)).toMatchObject({ synchronised: false, source: 'none' });
+  });
+
+  it('believes nobody after a step until the kernel agrees', async () => {
+    const answers = (flag: string) => async (command: string) => (command === 'chronyc' ? CHRONY : `${flag}\n`);
+    const no = async (): Promise<boolean> => false;
+    expect(await readClockQuality(true, answers('no'), no)).toEqual({
+      synchronised: false,
+      estimatedErrorNs: null,
+      source: 'chrony',
+    });
+    expect(await readClockQuality(true, answers('yes'), no)).toMatchObject({ source: 'chrony', synchronised: true });
+    expect(await readClockQuality(true, answers(''), no)).toMatchObject({ synchronised: true });
+    expect(await readClockQuality(false, answers('no'), no)).toMatchObject({ synchronised: true });
   });
 });
