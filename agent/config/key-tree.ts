@@ -21,6 +21,8 @@ export interface KeyNode {
   readonly properties?: Readonly<Record<string, KeyNode>>;
   /** The schema of the values of a free mapping. */
   readonly additionalProperties?: KeyNode | boolean;
+  /** The schema of the entries of a list. */
+  readonly items?: KeyNode;
 }
 
 /** The tree of all keys; its root is the file. */
@@ -32,7 +34,7 @@ export function keyTree(): KeyNode {
 export function nodeAt(root: KeyNode, path: readonly PropertyKey[]): KeyNode | null {
   let node: KeyNode | undefined = root;
   for (const step of path) {
-    const free: KeyNode | boolean | undefined = node.additionalProperties;
+    const free: KeyNode | boolean | undefined = typeof step === 'number' ? node.items : node.additionalProperties;
     node = node.properties?.[String(step)] ?? (typeof free === 'object' ? free : undefined);
     if (node === undefined) return null;
   }
@@ -64,6 +66,8 @@ export function describeExpected(node: KeyNode): string {
       return typeof node.additionalProperties === 'object'
         ? `a mapping of names to ${describeExpected(node.additionalProperties)}`
         : 'a mapping';
+    case 'array':
+      return node.items === undefined ? 'a list' : `a list, each entry ${describeExpected(node.items)}`;
     default:
       return 'another value';
   }

@@ -197,6 +197,65 @@ const health = section('The state of the machine and of the agent.', {
   period_s: key(z.number().min(0.2).max(3600).default(5), 's', 'Time between two health reports.'),
 });
 
+/** A ROS 2 name: absolute, of words between slashes. */
+const rosName = z.string().regex(/^(\/[A-Za-z_][A-Za-z0-9_]*)+$/, 'an absolute ROS name like /imu/data');
+
+const foreignTopic = z.strictObject({
+  topic: key(rosName, 'none', 'The topic.'),
+  type: key(
+    z.string().regex(/^[a-z][a-z0-9_]*\/msg\/[A-Za-z][A-Za-z0-9]*$/, 'a message type like sensor_msgs/msg/Imu'),
+    'none',
+    'Its message type.',
+  ),
+  reliability: key(z.enum(['auto', 'reliable', 'best_effort']).default('auto'), 'none', 'auto: what publishers offer.'),
+  durability: key(
+    z.enum(['auto', 'volatile', 'transient_local']).default('auto'),
+    'none',
+    'auto: what publishers offer.',
+  ),
+  depth: key(z.int().min(1).max(10_000).default(200), 'count', 'Messages that may wait in the middleware.'),
+});
+
+const graph = section('How the nodes talk to each other.', {
+  kind: key(
+    z.enum(['in_process', 'ros2']).default('in_process'),
+    'none',
+    'The middleware: ros2 shows the nodes in ROS 2, which must be sourced; the spine is always in process.',
+  ),
+  ros2: section('The nodes in ROS 2, when graph.kind is ros2.', {
+    namespace: key(rosName.default('/fender'), 'none', 'Namespace of the nodes.'),
+    arguments: key(
+      z.array(z.string()).max(200).default([]),
+      'none',
+      'What is said to ROS 2 behind --ros-args, for instance ["-r", "/uma8/audio:=/front/audio"].',
+    ),
+    topics: key(
+      z
+        .array(foreignTopic)
+        .max(200)
+        .default([])
+        .refine((topics) => new Set(topics.map(({ topic }) => topic)).size === topics.length, 'topics named once each'),
+      'none',
+      'Further ROS topics to record, for instance [{topic: /imu/data, type: sensor_msgs/msg/Imu}].',
+    ),
+    queue_bytes: key(
+      z.int().min(1_000_000).max(256_000_000).default(16_000_000),
+      'B',
+      'What may wait between the agent and ROS 2, each way; beyond it messages are dropped and counted.',
+    ),
+    hang_timeout_s: key(
+      z.number().min(1).max(600).default(5),
+      's',
+      'A ROS process that gives no sign of life for this time is restarted.',
+    ),
+    start_timeout_s: key(
+      z.number().min(1).max(600).default(60),
+      's',
+      'A ROS process whose nodes are not up after this time is restarted.',
+    ),
+  }),
+});
+
 /** The whole configuration file. */
 export const agentConfigSchema = section('Configuration of the Fender agent, the process in the vehicle.', {
   vehicle: section('The vehicle that carries this device.', {
@@ -224,9 +283,7 @@ export const agentConfigSchema = section('Configuration of the Fender agent, the
     ),
   }),
   sensors: section('The devices.', { particulate, bme680, uma8 }),
-  graph: section('How the nodes talk to each other.', {
-    kind: key(z.enum(['in_process']).default('in_process'), 'none', 'The middleware; the spine is always in process.'),
-  }),
+  graph,
   recorder,
   detector,
   outbox,

@@ -12,7 +12,7 @@ export interface SensorParts extends SinkParts {
 
 type SensorConfig = AgentConfig['sensors'];
 
-/** A node for each sensor that is configured; nothing is opened before its `run`. */
+/** A node for each sensor that is configured; nothing is opened before its `run`. A changed `config` is heard when it is reopened. */
 export function sensorNodes(config: SensorConfig, parts: SensorParts): SensorNode[] {
   const nodes: SensorNode[] = [];
   const { particulate, bme680, uma8 } = config;
@@ -26,11 +26,11 @@ const EMULATED = 'emulated';
 
 function particulateNode(model: ParticulateModel, config: SensorConfig['particulate'], parts: SensorParts): SensorNode {
   const sink = particulateSink(model, parts);
-  const { mode, device: path } = config;
-  const periodMs = config.period_s * 1000;
   return new SensorNode(
     model,
     async () => {
+      const { mode, device: path } = config;
+      const periodMs = config.period_s * 1000;
       switch (model) {
         case 'plantower': {
           const { createPlantower } = await import('../../drivers/plantower/device.ts');
@@ -76,10 +76,10 @@ async function emulatedSps30() {
 
 function environmentNode(config: SensorConfig['bme680'], parts: SensorParts): SensorNode {
   const sink = environmentSink(parts);
-  const { device, address, heater_temperature_c: targetC, heater_duration_ms: durationMs } = config;
   return new SensorNode(
     'bme680',
     async () => {
+      const { device, address, heater_temperature_c: targetC, heater_duration_ms: durationMs } = config;
       const { Bme680Device } = await import('../../drivers/bme680/device.ts');
       const open = typeof device === 'number' ? await i2cBus(device) : await emulatedBme680(address);
       const settings = { heater: { targetC, durationMs } };

@@ -14,6 +14,7 @@ export class SensorNode {
   readonly name: string;
   readonly #open: OpenDevice;
   readonly #report: (diagnostic: Diagnostic) => void;
+  #opened = new AbortController();
 
   constructor(name: string, open: OpenDevice, report: (diagnostic: Diagnostic) => void) {
     this.name = name;
@@ -24,15 +25,22 @@ export class SensorNode {
   /** Runs until `signal` aborts and the device is released; never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
+      this.#opened = new AbortController();
+      const ending = AbortSignal.any([signal, this.#opened.signal]);
       try {
         const device = await this.#open();
-        await device.run(signal);
-        if (!signal.aborted) this.#fail('its loop ended without being asked to');
+        await device.run(ending);
+        if (!ending.aborted) this.#fail('its loop ended without being asked to');
       } catch (error) {
         this.#fail(error instanceof Error ? error.message : String(error));
       }
-      await pause(RESTART_PAUSE_MS, signal);
+      await pause(RESTART_PAUSE_MS, ending);
     }
+  }
+
+  /** Releases the device and opens it again at once, with settings that changed. */
+  reopen(): void {
+    this.#opened.abort();
   }
 
   #fail(message: string): void {
