@@ -83,6 +83,17 @@ export class Graph {
     };
   }
 
+  /**
+   * Publishes a message that is encoded already, of a topic that nobody here encodes; only `subscribeAll` sees it. Throws when the
+   * topic exists with another type.
+   */
+  inject(message: Omit<Message, 'sequence'>): void {
+    const state = this.#state(message.topic, message.type);
+    const sequence = state.published;
+    state.published += 1;
+    this.#deliver(state, this.#everything, { ...message, sequence } as TopicMessage<unknown>);
+  }
+
   /** Calls `handle` with each message of the topic, before any `subscribeAll`; returns the function that ends it. */
   subscribe<Value>(topic: Topic<Value>, name: string, handle: (message: TopicMessage<Value>) => void): () => void {
     const { subscribers } = this.#state(topic.name, topic.type);

@@ -16,4 +16,16 @@ export interface Message {
   readonly stamp: Stamp;
   /** CDR little endian with its 4-byte encapsulation header. */
   readonly data: Uint8Array;
+  /** Of a topic that nobody here encodes: what a bag must know of it. */
+  readonly foreign?: ForeignTopic;
+}
+
+/** A topic of others, recorded as it came. */
+export interface ForeignTopic {
+  /** Its definition with those it uses, as `ros2msg`. */
+  readonly schemaText: string;
+  /** What its publishers offer, in rosbag2's form. */
+  readonly offeredQos: readonly Record<string, unknown>[];
+  /** `RIHS01_…`, when it is known. */
+  readonly typeHash?: string;
 }
