@@ -1,13 +1,16 @@
-/** Owns `fender bag recover`: everything readable of a damaged bag, as a new whole one. The damaged file is never changed. */
+/** Owns `fender bag recover`: everything readable of a damaged bag, as a new whole one. The damaged one is never changed. */
 
-import { rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { bagFiles } from './bag-folder.ts';
+import { foundNothing, notMcap, refuseForeign } from './bag-format.ts';
 import { FileSource } from './byte-source.ts';
-import { createDurable, syncFolder } from './durable-file.ts';
-import { RecordingError, systemCode } from './error.ts';
-import { magicBytes } from './mcap-records.ts';
-import type { Progress, RebuildReport } from './rebuild.ts';
-import { writeRebuilt } from './repair.ts';
+import { createDurable } from './durable-file.ts';
+import { RecordingError } from './error.ts';
+import { type Work, watched, writeNewFile, writeNewFolder } from './new-output.ts';
+import type { RebuildReport } from './rebuild.ts';
+import { activeSuffix, writeRebuilt } from './repair.ts';
+import { isBagFolder, renewMetadata } from './rosbag2-metadata.ts';
 import type { Damage } from './scan.ts';
 
 /** What was recovered, and what was not. */
@@ -23,41 +26,8 @@ export interface BagRecovery {
   readonly damagedBytes: number;
   /** Whether the bag was cut off before its end of data. */
   readonly cutOff: boolean;
-}
-
-const foreignFormats: readonly [start: string, name: string][] = [
-  [
-    'SQLite format 3\0',
-    'a SQLite database (a rosbag2 bag of the sqlite3 storage: `ros2 bag convert` makes MCAP of it)',
-  ],
-  ['#ROSBAG V2.0', 'a ROS 1 bag (`mcap convert` makes MCAP of it)'],
-];
-
-/** Throws when there is nothing in the file, or it is of another kind. `empty` and `not-mcap` name path and offset. */
-export async function refuseForeign(source: FileSource): Promise<void> {
-  if (source.size === 0) throw new RecordingError('empty', `${source.name}: expected an MCAP file, found 0 bytes`);
-  const start = await source.read(0, 16);
-  const text = Buffer.from(start).toString('latin1');
-  const known = foreignFormats.find(([magic]) => text.startsWith(magic));
-  if (known !== undefined) {
-    throw new RecordingError('not-mcap', `${source.name}: expected an MCAP file, found ${known[1]} at offset 0`);
-  }
-}
-
-/** The error of a file in which no record of MCAP was found. */
-export async function notMcap(source: FileSource): Promise<RecordingError> {
-  const found = Buffer.from(await source.read(0, 8)).toString('hex');
-  const expected = Buffer.from(magicBytes).toString('hex');
-  return new RecordingError(
-    'not-mcap',
-    `${source.name}: expected the MCAP magic ${expected} at offset 0, found ${found}, and no record in ${source.size} bytes`,
-  );
-}
-
-/** Whether a rebuild found anything of a bag. */
-export function foundNothing(report: RebuildReport): boolean {
-  const { statistics } = report;
-  return statistics.chunkCount === 0 && statistics.channelCount === 0 && statistics.schemaCount === 0 && !report.ended;
+  /** Why nothing was recovered of this file of a folder; empty otherwise. */
+  readonly problem: string;
 }
 
 /** Messages of each topic, by name. */
@@ -70,48 +40,67 @@ function topicCounts(report: RebuildReport): { topic: string; messages: number }
   return [...counts].map(([topic, messages]) => ({ topic, messages })).sort((a, b) => (a.topic < b.topic ? -1 : 1));
 }
 
-/**
- * Recovers `path` into the new file `out`, reading it once in bounded memory.
- * @throws RecordingError `empty`, `not-mcap`, `nothing-readable`, `exists` (there is an `out` already), `no-space`, `write-failed`.
- */
-export async function bagRecover(path: string, out: string, progress?: Progress): Promise<BagRecovery> {
+/** Rebuilds one file into `partial`, which is to become `out`. */
+async function recoverInto(path: string, out: string, partial: string, work: Work): Promise<BagRecovery> {
   const source = await FileSource.open(path);
-  const partial = `${out}.partial`;
   try {
     await refuseForeign(source);
-    // Reserves the name, so that nothing that exists is ever replaced.
-    await (await createDurable(out)).close();
-    const report = await writeRebuilt(source, partial, createDurable, progress).catch(async (error: unknown) => {
-      await rm(out, { force: true });
-      throw error;
-    });
-    if (foundNothing(report)) {
-      await rm(out, { force: true });
-      throw await notMcap(source);
-    }
-    await rename(partial, out);
-    await syncFolder(dirname(out));
+    const report = await writeRebuilt(source, partial, createDurable, watched(work));
+    if (foundNothing(report)) throw await notMcap(source);
     const { statistics, damage, damagedBytes, ended } = report;
     const messages = Number(statistics.messageCount);
     const counts = { chunks: statistics.chunkCount, messages, topics: topicCounts(report) };
-    return { path, out, bytes: source.size, ...counts, damage, damagedBytes, cutOff: !ended };
-  } catch (error) {
-    await rm(partial, { force: true });
-    if (error instanceof RecordingError) throw error;
-    const code = systemCode(error);
-    if (code === 'EEXIST')
-      throw new RecordingError('exists', `${out}: expected no such file, found one`, { cause: error });
-    if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
-      throw new RecordingError('no-space', `${out}: no space left`, { cause: error, retryable: true });
-    }
-    throw new RecordingError('write-failed', `${out}: ${code}: ${(error as Error).message}`, { cause: error });
+    return { path, out, bytes: source.size, ...counts, damage, damagedBytes, cutOff: !ended, problem: '' };
   } finally {
     await source.close();
   }
 }
 
+/**
+ * Recovers `path` into the new `out`, reading it once in bounded memory: a file into a file, a folder into a folder with a
+ * `metadata.yaml` of its own.
+ * @returns what was recovered of each file; in a folder, one that is no bag at all is told in its `problem`.
+ * @throws RecordingError `empty`, `not-mcap`, `sqlite3`, `nothing-readable`, `exists`, `no-space`, `write-failed`, `stopped`.
+ */
+export async function bagRecover(path: string, out: string, work: Work = {}): Promise<BagRecovery[]> {
+  const files = await bagFiles(path);
+  const isFolder = (await stat(path)).isDirectory();
+  if (!isFolder) {
+    return [await writeNewFile(out, [path], work.force ?? false, (partial) => recoverInto(path, out, partial, work))];
+  }
+  if (files.length === 0) {
+    throw new RecordingError('nothing-readable', `${path}: expected MCAP files (*.mcap), found none`);
+  }
+  return writeNewFolder(out, [path], work.force ?? false, isBagFolder, async (folder) => {
+    const recoveries: BagRecovery[] = [];
+    for (const file of files) recoveries.push(await recoverSegment(file, out, folder, work));
+    await renewMetadata(folder);
+    return recoveries;
+  });
+}
+
+async function recoverSegment(file: string, out: string, folder: string, work: Work): Promise<BagRecovery> {
+  const name = basename(file).replace(new RegExp(`\\${activeSuffix}$`), '');
+  const to = join(out, name);
+  try {
+    return await writeNewFile(join(folder, name), [], false, (partial) => recoverInto(file, to, partial, work));
+  } catch (error) {
+    const isOfTheFile =
+      error instanceof RecordingError && ['empty', 'not-mcap', 'sqlite3', 'too-large'].includes(error.code);
+    if (!isOfTheFile) throw error;
+    const nothing = { bytes: 0, chunks: 0, messages: 0, topics: [], damage: [], damagedBytes: 0, cutOff: true };
+    return { path: file, out: to, ...nothing, problem: error.message };
+  }
+}
+
+/** Whether nothing of a file was lost. */
+export function nothingLost({ damage, cutOff, problem }: BagRecovery): boolean {
+  return damage.length === 0 && !cutOff && problem === '';
+}
+
 /** What `fender bag recover` prints. */
 export function formatRecovery(recovery: BagRecovery): string {
+  if (recovery.problem !== '') return `Nothing was recovered of ${recovery.problem}\n`;
   const lines = [`${recovery.path} → ${recovery.out}: ${recovery.messages} messages in ${recovery.chunks} chunks`];
   for (const { topic, messages } of recovery.topics) lines.push(`  ${topic}  ${messages}`);
   if (recovery.cutOff) lines.push('The bag was cut off before its end.');

@@ -4,13 +4,17 @@
 export type RecordingErrorCode =
   | 'not-mcap'
   | 'empty'
+  | 'sqlite3'
   | 'nothing-readable'
   | 'no-space'
   | 'write-failed'
   | 'not-covered'
   | 'too-large'
   | 'closed'
-  | 'exists';
+  | 'exists'
+  | 'not-joinable'
+  | 'stopped'
+  | 'usage';
 
 /** An error of a recording or a bag. `retryable` says whether the same call may succeed later. */
 export class RecordingError extends Error {

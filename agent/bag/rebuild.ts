@@ -7,7 +7,8 @@ import { isDeepStrictEqual } from 'node:util';
 import { type McapTypes, Opcode } from '@mcap/core';
 import { openSummary } from './bag-summary.ts';
 import type { ByteSource } from './byte-source.ts';
-import { ChunkDraft } from './chunk-draft.ts';
+import { ChunkDraft, type ChunkIndexEntries } from './chunk-draft.ts';
+import { RecordingError } from './error.ts';
 import { McapBuilder } from './mcap-builder.ts';
 import { indexMessages, parseRecordBytes, readChunkRecords, readMessage } from './mcap-records.ts';
 import { type Damage, type ScanItem, scanRecords } from './scan.ts';
@@ -37,11 +38,43 @@ export interface RebuildReport {
   readonly undefinedChannels: readonly number[];
   /** Whether the source had an end of data, so was not cut off. */
   readonly ended: boolean;
+  /** Where messages stand in the source, in file order. */
+  readonly blocks: readonly MessageBlock[];
+  /** Attachment records of the source. */
+  readonly attachments: readonly AttachmentPlace[];
+  /** Profile of the header, empty without one. */
+  readonly profile: string;
+}
+
+/** A run of bytes with messages in it: a chunk record, or message records outside chunks one behind the other. */
+export interface MessageBlock {
+  readonly kind: 'chunk' | 'messages';
+  readonly offset: number;
+  readonly bytes: number;
+  /** UTC nanoseconds of the first and the last message in it. */
+  readonly startNs: bigint;
+  readonly endNs: bigint;
+}
+
+/** Where an attachment record stands. */
+export interface AttachmentPlace {
+  readonly name: string;
+  readonly mediaType: string;
+  readonly offset: number;
+  /** Of the whole record. */
+  readonly bytes: number;
+  readonly dataBytes: number;
 }
 
 const maxListedDamage = 1000;
 const maxDraftBytes = 256 * 1024;
 const progressEveryBytes = 4 * 1024 * 1024;
+/** Message records outside chunks are read again in runs of about this size. */
+const maxBlockBytes = 1024 * 1024;
+/** What is remembered of a file (definitions, indexes, metadata) may take about this much memory: over 500 000 chunks. */
+const maxHeldBytes = 512 * 1024 * 1024;
+const heldPerRecord = 600;
+const heldPerChannel = 150;
 
 /** Definitions of channels that are known from elsewhere than the data section. */
 interface Definitions {
@@ -49,23 +82,32 @@ interface Definitions {
   readonly channels: ReadonlyMap<number, McapTypes.Channel>;
 }
 
+/** Told of the messages of each chunk, by channel, in file order. */
+export type ObserveMessages = (index: ChunkIndexEntries, channels: ReadonlyMap<number, McapTypes.Channel>) => void;
+
 class Rebuild {
   readonly builder = new McapBuilder();
   readonly damage: Damage[] = [];
   readonly metadata: McapTypes.Metadata[] = [];
   readonly compressions = new Set<string>();
   readonly undefinedChannels: number[] = [];
+  readonly blocks: MessageBlock[] = [];
+  readonly attachments: AttachmentPlace[] = [];
   damagedBytes = 0;
   ended = false;
+  profile = '';
+  #heldBytes = 0;
   readonly #sink: RebuildSink;
   readonly #known: Definitions;
+  readonly #observe: ObserveMessages;
   #draft = new ChunkDraft();
   #begun = false;
   #magic: Uint8Array | null = null;
 
-  constructor(sink: RebuildSink, known: Definitions) {
+  constructor(sink: RebuildSink, known: Definitions, observe: ObserveMessages) {
     this.#sink = sink;
     this.#known = known;
+    this.#observe = observe;
   }
 
   async take(item: ScanItem): Promise<void> {
@@ -117,6 +159,8 @@ class Rebuild {
     if (this.#magic === null || header === null || !this.#parses(header, offset)) {
       return this.#fresh(() => this.builder.begin());
     }
+    const parsed = parseRecordBytes(header);
+    if (parsed.type === 'Header') this.profile = parsed.profile;
     await this.#copy(this.#magic, 0, () => this.builder.copied(this.#magic as Uint8Array));
     await this.#copy(header, offset, () => this.builder.copied(header));
   }
@@ -143,7 +187,10 @@ class Rebuild {
     for (const schema of records.schemas) this.builder.noteSchema(schema);
     for (const channel of records.channels) this.builder.noteChannel(channel);
     const index = indexMessages(records);
+    this.#hold(heldPerRecord + heldPerChannel * index.size);
+    this.blocks.push({ kind: 'chunk', offset, bytes: bytes.byteLength, startNs: head.startNs, endNs: head.endNs });
     for (const channelId of index.keys()) await this.#define(channelId);
+    this.#observe(index, this.builder.channels);
     const position = this.builder.position;
     const [copied, ...indexes] = this.builder.copiedChunk({
       bytes,
@@ -164,6 +211,7 @@ class Rebuild {
       this.ended = true;
     } else if (opcode === Opcode.MESSAGE) {
       const message = readMessage(bytes);
+      this.#extendBlock(offset, bytes.byteLength, message.logTimeNs);
       await this.#define(message.channelId);
       if (this.#draft.byteLength + bytes.byteLength > maxDraftBytes) await this.#closeDraft();
       this.#draft.add(
@@ -183,6 +231,7 @@ class Rebuild {
   async #parsed(bytes: Uint8Array, offset: number): Promise<void> {
     const record = this.#parses(bytes, offset);
     if (record === null) return;
+    if (record.type === 'Schema' || record.type === 'Channel') this.#hold(heldPerRecord + bytes.byteLength);
     if (this.#contradicts(record)) {
       this.lost({ offset, bytes: bytes.byteLength, reason: `${record.type} differs from the one in the summary` });
     } else if (record.type === 'Schema') {
@@ -190,9 +239,13 @@ class Rebuild {
     } else if (record.type === 'Channel') {
       if (this.builder.noteChannel(record)) await this.#copy(bytes, offset, () => this.builder.copied(bytes));
     } else if (record.type === 'Metadata') {
+      this.#hold(heldPerRecord + bytes.byteLength);
       this.metadata.push(record);
       await this.#copy(bytes, offset, () => this.builder.copiedMetadata(record.name, bytes));
     } else if (record.type === 'Attachment') {
+      const { name, mediaType, data } = record;
+      this.#hold(heldPerRecord);
+      this.attachments.push({ name, mediaType, offset, bytes: bytes.byteLength, dataBytes: data.byteLength });
       await this.#copy(bytes, offset, () => this.builder.copiedAttachment(record, bytes));
     } else {
       this.lost({ offset, bytes: bytes.byteLength, reason: `${record.type} record in the data section` });
@@ -206,6 +259,29 @@ class Rebuild {
       this.lost({ offset, bytes: bytes.byteLength, reason: (cause as Error).message });
       return null;
     }
+  }
+
+  /** @throws RecordingError `too-large` when what must be remembered of a file would not fit into memory. */
+  #hold(bytes: number): void {
+    this.#heldBytes += bytes;
+    if (this.#heldBytes <= maxHeldBytes) return;
+    throw new RecordingError(
+      'too-large',
+      `expected indexes and definitions of at most ${maxHeldBytes} bytes, found more after ${this.blocks.length} chunks: cut the file first`,
+    );
+  }
+
+  /** Joins a message outside chunks to those right before it. */
+  #extendBlock(offset: number, bytes: number, timeNs: bigint): void {
+    const last = this.blocks.at(-1);
+    if (last?.kind === 'messages' && last.offset + last.bytes === offset && last.bytes < maxBlockBytes) {
+      const startNs = timeNs < last.startNs ? timeNs : last.startNs;
+      const endNs = timeNs > last.endNs ? timeNs : last.endNs;
+      this.blocks[this.blocks.length - 1] = { ...last, bytes: last.bytes + bytes, startNs, endNs };
+      return;
+    }
+    this.#hold(heldPerRecord);
+    this.blocks.push({ kind: 'messages', offset, bytes, startNs: timeNs, endNs: timeNs });
   }
 
   /** Definitions have no CRC where they stand; the summary, which repeats them, has one, and was checked. */
@@ -239,6 +315,8 @@ class Rebuild {
   async #closeDraft(): Promise<void> {
     if (this.#draft.messageCount === 0) return;
     const draft = this.#draft;
+    this.#observe(draft.index, this.builder.channels);
+    this.#hold(heldPerRecord + heldPerChannel * draft.index.size);
     this.#draft = new ChunkDraft();
     await this.#fresh(() => this.builder.chunk(draft, 'none'));
   }
@@ -271,10 +349,11 @@ export async function rebuild(
   source: ByteSource,
   sink: RebuildSink,
   progress: Progress = () => {},
+  observe: ObserveMessages = () => {},
 ): Promise<RebuildReport> {
-  const work = new Rebuild(sink, await knownDefinitions(source));
+  const work = new Rebuild(sink, await knownDefinitions(source), observe);
   let reported = 0;
-  for await (const item of scanRecords(source)) {
+  for await (const item of scanRecords(source, (offset) => progress(offset, source.size))) {
     await work.take(item);
     const read = item.offset + (item.kind === 'damage' ? item.bytes : item.bytes.byteLength);
     if (read - reported < progressEveryBytes) continue;
@@ -284,6 +363,7 @@ export async function rebuild(
   await work.finish();
   progress(source.size, source.size);
   const { statistics, channels, schemas } = work.builder;
-  const { metadata, compressions, damage, damagedBytes, undefinedChannels, ended } = work;
-  return { statistics, channels, schemas, metadata, compressions, damage, damagedBytes, undefinedChannels, ended };
+  const { metadata, compressions, damage, damagedBytes, undefinedChannels, ended, blocks, attachments, profile } = work;
+  const lists = { metadata, compressions, damage, undefinedChannels, blocks, attachments };
+  return { statistics, channels, schemas, damagedBytes, ended, profile, ...lists };
 }

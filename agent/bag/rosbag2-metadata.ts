@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import type { Channel, McapTypes, Schema } from '@mcap/core';
 import { parse, stringify } from 'yaml';
 import { typeHashOrNone } from '../messages/type-hash.ts';
-import { bagFiles } from './bag-info.ts';
+import { bagFiles, metadataName } from './bag-folder.ts';
 import { openSummary } from './bag-summary.ts';
 import { FileSource } from './byte-source.ts';
 import { offeredQos } from './channel-table.ts';
@@ -26,8 +26,6 @@ export interface SegmentFacts {
     readonly messages: bigint;
   }[];
 }
-
-const metadataName = 'metadata.yaml';
 
 /** The facts of a segment from its summary. */
 export function segmentFacts(
@@ -145,4 +143,9 @@ export async function renewMetadata(folder: string): Promise<void> {
     }
   }
   await writeMetadata(folder, segments, custom);
+}
+
+/** Whether a folder holds a bag and nothing else, by the names in it: then a tool may replace it when it was told to. */
+export function isBagFolder(names: readonly string[]): boolean {
+  return names.every((name) => name === metadataName || /\.mcap(\.active)?$/.test(name));
 }

@@ -44,12 +44,31 @@ const maxRecordBytes = 256 * 1024 * 1024;
 const chainLength = 3;
 const searchWindowBytes = 1024 * 1024;
 const chunkProbeBytes = 64;
+/**
+ * Made bytes can look like the head of a large record everywhere: a search reads them in vain until they come to this many
+ * times the file's size; after that it looks at records up to `freelyReadBytes` alone.
+ */
+const searchBudget = 8;
+const freelyReadBytes = 64 * 1024;
+
+/** Told of the offset that a search has come to. */
+export type OnSearch = (offset: number) => void;
+
+/** All searches of one scan. */
+interface Search {
+  readonly source: ByteSource;
+  readonly onSearch: OnSearch;
+  /** Bytes of what looked like records and were none. */
+  readInVainBytes: number;
+}
 
 /**
  * Scans a file's data section. Ends after the record that ends it (DataEnd) or at the end of the bytes; the summary is not read.
  * Whatever the bytes are, it does not throw, except for errors of reading.
+ * @param onSearch told now and then where the search for the end of a run of damage is.
  */
-export async function* scanRecords(source: ByteSource): AsyncGenerator<ScanItem> {
+export async function* scanRecords(source: ByteSource, onSearch: OnSearch = () => {}): AsyncGenerator<ScanItem> {
+  const search: Search = { source, onSearch, readInVainBytes: 0 };
   let offset = 0;
   const magic = await source.read(0, magicBytes.byteLength);
   if (Buffer.compare(magic, magicBytes) === 0) {
@@ -67,7 +86,7 @@ export async function* scanRecords(source: ByteSource): AsyncGenerator<ScanItem>
       continue;
     }
     const framed = found.framedEnd !== null && (await plausibleAt(source, found.framedEnd));
-    const next = framed ? (found.framedEnd as number) : await findRecord(source, offset + 1, !sawChunk);
+    const next = framed ? (found.framedEnd as number) : await findRecord(search, offset + 1, !sawChunk);
     yield { kind: 'damage', offset, bytes: next - offset, reason: found.reason };
     offset = next;
   }
@@ -133,8 +152,10 @@ async function summaryAt(source: ByteSource, offset: number): Promise<boolean> {
  * row. Without any, the source's size. Messages count only in files without chunks: those inside a damaged chunk stay lost,
  * because nothing can vouch for them.
  */
-async function findRecord(source: ByteSource, from: number, messagesCount: boolean): Promise<number> {
+async function findRecord(search: Search, from: number, messagesCount: boolean): Promise<number> {
+  const { source, onSearch } = search;
   for (let start = from; start < source.size; start += searchWindowBytes) {
+    onSearch(start);
     const window = await source.read(start, searchWindowBytes + chunkProbeBytes);
     const end = Math.min(window.byteLength, searchWindowBytes);
     for (let index = 0; index < end; index += 1) {
@@ -148,18 +169,29 @@ async function findRecord(source: ByteSource, from: number, messagesCount: boole
       if (head === null || start + index + recordHeadBytes + head.contentBytes > source.size) continue;
       if (opcode === Opcode.CHUNK && readChunkHead(window.subarray(index, index + chunkProbeBytes), head) === null)
         continue;
-      if (await recordsGoOn(source, start + index, messagesCount)) return start + index;
+      if (await recordsGoOn(search, start + index, messagesCount)) return start + index;
     }
   }
   return source.size;
 }
 
-async function recordsGoOn(source: ByteSource, from: number, messagesCount: boolean): Promise<boolean> {
+async function recordsGoOn(search: Search, from: number, messagesCount: boolean): Promise<boolean> {
+  const { source } = search;
   let offset = from;
   for (let count = 0; count < chainLength; count += 1) {
     if (offset === source.size) return count > 1;
+    const head = readRecordHead(await source.read(offset, recordHeadBytes));
+    const isLarge = head !== null && head.contentBytes > freelyReadBytes;
+    if (isLarge && head.opcode !== Opcode.CHUNK) {
+      // Reading a large record to its end is dear: first see whether one could follow. A chunk vouches for itself.
+      if (!(await plausibleAt(source, offset + recordHeadBytes + head.contentBytes))) return false;
+    }
+    if (isLarge && search.readInVainBytes > searchBudget * source.size) return false;
     const found = await recordAt(source, offset);
-    if (!('item' in found)) return false;
+    if (!('item' in found)) {
+      search.readInVainBytes += head?.contentBytes ?? 0;
+      return false;
+    }
     if (found.item.kind === 'chunk') return true;
     if (found.item.kind === 'record') {
       if (found.item.opcode === Opcode.MESSAGE && !messagesCount) return false;

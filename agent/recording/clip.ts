@@ -7,7 +7,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type McapTypes, Opcode } from '@mcap/core';
-import { bagFiles } from '../bag/bag-info.ts';
+import { bagFiles } from '../bag/bag-folder.ts';
 import { openSummary } from '../bag/bag-summary.ts';
 import { type ByteSource, FileSource } from '../bag/byte-source.ts';
 import { ChannelTable } from '../bag/channel-table.ts';

@@ -2,7 +2,7 @@
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { McapStreamReader } from '@mcap/core';
-import { bagFiles } from '../bag/bag-info.ts';
+import { bagFiles } from '../bag/bag-folder.ts';
 import { decompressHandlers } from '../bag/mcap-records.ts';
 import { AgentError } from '../error.ts';
 import type { ReplayedBlock } from './replayed-block.ts';

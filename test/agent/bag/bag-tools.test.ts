@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { McapWriter } from '@mcap/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { bagFiles, bagInfo, formatBagInfo } from '../../../agent/bag/bag-info.ts';
-import { bagRecover, formatRecovery } from '../../../agent/bag/bag-recover.ts';
+import { bagFiles } from '../../../agent/bag/bag-folder.ts';
+import { bagInfo, formatBagInfo } from '../../../agent/bag/bag-info.ts';
+import { type BagRecovery, bagRecover, formatRecovery } from '../../../agent/bag/bag-recover.ts';
 import { memorySource } from '../../../agent/bag/byte-source.ts';
 import { type ScanItem, scanRecords } from '../../../agent/bag/scan.ts';
 import { Recorder } from '../../../agent/recording/recorder.ts';
@@ -91,7 +92,7 @@ describe('bag info', () => {
     });
     expect(info.metadata.find(({ name }) => name === 'foxglove')?.values).toEqual({ deviceName: 'car-7' });
     expect(info.bytes).toBe((await stat(path)).size);
-    expect(formatBagInfo(info)).toContain('/uma8/audio  foxglove_msgs/msg/RawAudio  20');
+    expect(formatBagInfo(info)).toContain('/uma8/audio  foxglove_msgs/msg/RawAudio (cdr)  20  10.0 Hz');
     expect(await bagFiles(join(path, '..'))).toEqual([path]);
   });
 
@@ -101,7 +102,7 @@ describe('bag info', () => {
     const cut = join(folder, 'cut.mcap');
     await writeFile(cut, bytes.subarray(0, Math.floor(bytes.byteLength / 2)));
     const seen: number[] = [];
-    const info = await bagInfo(cut, (read) => seen.push(read));
+    const info = await bagInfo(cut, { progress: (read) => seen.push(read) });
     expect(info.complete).toBe(false);
     expect(info.messages).toBeGreaterThanOrEqual(9);
     expect(info.damage).toHaveLength(1);
@@ -117,7 +118,12 @@ describe('bag info', () => {
       'not-mcap',
       /magic 894d434150300d0a at offset 0, found 4465617220646961/,
     ],
-    ['a rosbag2 SQLite bag', 'SQLite format 3\0'.padEnd(4096, '\0'), 'not-mcap', /SQLite .* at offset 0/],
+    [
+      'a rosbag2 SQLite bag',
+      'SQLite format 3\0'.padEnd(4096, '\0'),
+      'sqlite3',
+      /SQLite .* at offset 0: .*\n.*storage_id: mcap.*\n +ros2 bag convert -i .*x.mcap -o to-mcap.yaml\n/,
+    ],
     ['a ROS 1 bag', '#ROSBAG V2.0\n', 'not-mcap', /ROS 1 bag/],
   ])('refuses %s and says why', async (_, content, code, message) => {
     const path = join(await scratchFolder(), 'x.mcap');
@@ -150,10 +156,10 @@ describe('bag recover', () => {
         damaged[bit >> 3] = (damaged[bit >> 3] as number) ^ (1 << (bit & 7));
         const path = join(folder, `flip_${runs}.mcap`);
         await writeFile(path, damaged);
-        const recovery = await bagRecover(path, `${path}.out`);
+        const [recovery] = await bagRecover(path, `${path}.out`);
         const kept = sequencesOf(await readFileIndexed(`${path}.out`), '/uma8/audio');
         expect(kept.length).toBeGreaterThanOrEqual(7);
-        if (kept.length < 8) expect(recovery.damage.some(({ offset }) => offset <= bit >> 3)).toBe(true);
+        if (kept.length < 8) expect(recovery?.damage.some(({ offset }) => offset <= bit >> 3)).toBe(true);
         readStream(await readFile(`${path}.out`));
       }),
       { numRuns: 60 },
@@ -165,12 +171,12 @@ describe('bag recover', () => {
     const bytes = await readFile(await makeBag(folder, 10));
     bytes.fill(0x5a, 200_000, 360_000);
     await writeFile(join(folder, 'noise.mcap'), bytes);
-    const recovery = await bagRecover(join(folder, 'noise.mcap'), join(folder, 'out.mcap'));
+    const [recovery] = await bagRecover(join(folder, 'noise.mcap'), join(folder, 'out.mcap'));
     const kept = sequencesOf(await readFileIndexed(join(folder, 'out.mcap')), '/uma8/audio');
     expect(kept).toEqual([0, 1, ...kept.slice(2)]);
     expect(kept.slice(-4)).toEqual([6, 7, 8, 9]);
     expect(recovery).toMatchObject({ cutOff: false, messages: kept.length + 1 });
-    expect(formatRecovery(recovery)).toMatch(/lost \d+ bytes at offset \d+/);
+    expect(formatRecovery(recovery as BagRecovery)).toMatch(/lost \d+ bytes at offset \d+/);
   });
 
   test('rebuilds bags of other writers, with and without chunks, attachments and metadata included', async () => {
@@ -179,7 +185,7 @@ describe('bag recover', () => {
       const bytes = await makeForeign(40, useChunks);
       const path = join(folder, `foreign_${useChunks}.mcap`);
       await writeFile(path, bytes.subarray(0, bytes.byteLength - 30));
-      const recovery = await bagRecover(path, `${path}.out`);
+      const [recovery] = await bagRecover(path, `${path}.out`);
       expect(recovery).toMatchObject({ messages: 40, topics: [{ topic: '/thing', messages: 40 }] });
       const records = readStream(await readFile(`${path}.out`));
       expect(records.find((record) => record.type === 'Attachment')).toMatchObject({ name: 'note' });
@@ -187,7 +193,7 @@ describe('bag recover', () => {
         range(40).map(() => 7n),
       );
       const info = await bagInfo(`${path}.out`);
-      expect(info).toMatchObject({ complete: true, messages: 40, attachments: 1 });
+      expect(info).toMatchObject({ complete: true, messages: 40, attachments: [{ name: 'note', bytes: 5 }] });
       expect(info.metadata).toContainEqual({ name: 'where', values: { town: 'Köln' } });
     }
   });
@@ -200,8 +206,8 @@ describe('bag recover', () => {
     bytes[channel] = 0;
     const cut = bytes.subarray(0, bytes.byteLength - 100);
     await writeFile(join(folder, 'lost.mcap'), cut);
-    const recovery = await bagRecover(join(folder, 'lost.mcap'), join(folder, 'out.mcap'));
-    expect(recovery.topics.find(({ topic }) => topic.startsWith('/unknown/channel_'))?.messages).toBe(4);
+    const [recovery] = await bagRecover(join(folder, 'lost.mcap'), join(folder, 'out.mcap'));
+    expect(recovery?.topics.find(({ topic }) => topic.startsWith('/unknown/channel_'))?.messages).toBe(4);
   });
 
   test('never replaces a file', async () => {

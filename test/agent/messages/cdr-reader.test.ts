@@ -42,7 +42,7 @@ describe('reading CDR', () => {
     const type = 'diagnostic_msgs/msg/DiagnosticArray';
     const bytes = encodeDiagnosticArray(stampAt(0n), [
       { source: 'uma8', level: 'warn', code: 'x', message: '40 °C', cure: 'wait', values: { a: 1 } },
-      { source: 'sds', level: 'ok', code: 'y', message: '', cure: '' },
+      { source: 'sds', level: 'ok', code: 'y', message: '', cure: '', values: {} },
     ]);
     const theirs = new MessageReader(parse(schemaTexts[type], { ros2: true })).readMessage<{ status: object[] }>(bytes);
     expect(read(type, schemaTexts[type], bytes).status).toEqual(theirs.status);

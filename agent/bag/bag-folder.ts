@@ -1,0 +1,100 @@
+/**
+ * Owns what a path given to a bag tool stands for: an MCAP file, or a folder with the segments of a recording as rosbag2 lays it
+ * out, finished or not.
+ */
+
+import { readdir, readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parse } from 'yaml';
+import { sqliteCure } from './bag-format.ts';
+import { RecordingError, systemCode } from './error.ts';
+
+/** Name of the file that makes a folder a rosbag2 bag. */
+export const metadataName = 'metadata.yaml';
+const maxMetadataBytes = 16 * 1024 * 1024;
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** What `metadata.yaml` says, as far as the tools use it. */
+export interface FolderMetadata {
+  readonly storage: string;
+  /** Compression of whole files or single messages by rosbag2; empty for none, and for MCAP's own. */
+  readonly compression: string;
+  /** The parsed `rosbag2_bagfile_information`, not checked. */
+  readonly information: Readonly<Record<string, unknown>>;
+}
+
+/** Reads a folder's `metadata.yaml`; null without one. @throws RecordingError `nothing-readable` for one that is no YAML. */
+export async function readFolderMetadata(folder: string): Promise<FolderMetadata | null> {
+  const path = join(folder, metadataName);
+  const wrong = (found: string): RecordingError =>
+    new RecordingError('nothing-readable', `${path}: expected rosbag2_bagfile_information in YAML, found ${found}`);
+  const stats = await stat(path).catch(() => null);
+  if (stats === null) return null;
+  if (!stats.isFile() || stats.size > maxMetadataBytes) throw wrong(stats.isFile() ? `${stats.size} bytes` : 'no file');
+  const text = await readFile(path, 'utf8');
+  let document: unknown;
+  try {
+    document = parse(text, { intAsBigInt: true, maxAliasCount: 100 });
+  } catch (cause) {
+    throw wrong(`something else: ${(cause as Error).message.split('\n')[0]}`);
+  }
+  const information = (document as { rosbag2_bagfile_information?: unknown } | null)?.rosbag2_bagfile_information;
+  if (typeof information !== 'object' || information === null) throw wrong('other keys');
+  const fields = information as Record<string, unknown>;
+  return {
+    storage: String(fields.storage_identifier ?? ''),
+    compression:
+      String(fields.compression_mode ?? '').toLowerCase() === 'none' ? '' : String(fields.compression_mode ?? ''),
+    information: fields,
+  };
+}
+
+/** Names of the segments in a folder, in order, with and without their end. */
+export async function segmentNames(folder: string): Promise<string[]> {
+  const names = (await readdir(folder)).filter((name) => /\.mcap(\.active)?$/.test(name));
+  return names.sort(collator.compare);
+}
+
+async function refuseFolder(folder: string, names: readonly string[]): Promise<void> {
+  const metadata = await readFolderMetadata(folder).catch(() => null);
+  if (metadata?.storage === 'sqlite3' || names.some((name) => /\.db3(\.\w+)?$/.test(name))) {
+    throw new RecordingError(
+      'sqlite3',
+      `${folder}: expected a bag in MCAP files, found one of the sqlite3 storage. ${sqliteCure(folder)}`,
+    );
+  }
+  const packed = names.find((name) => /\.mcap\.(zstd|zst|lz4|gz)$/.test(name));
+  if (packed !== undefined) {
+    throw new RecordingError(
+      'nothing-readable',
+      `${join(folder, packed)}: expected an MCAP file, found one compressed as a whole. Unpack it first: \`zstd -d --rm ${join(folder, packed)}\``,
+    );
+  }
+}
+
+/**
+ * The segments of a recording's folder, in order; or the file itself.
+ * @throws RecordingError `nothing-readable` when there is nothing at the path, `sqlite3` for a bag of that storage.
+ */
+export async function bagFiles(path: string): Promise<string[]> {
+  let names: string[];
+  try {
+    if (!(await stat(path)).isDirectory()) return [path];
+    names = await readdir(path);
+  } catch (cause) {
+    const found = systemCode(cause);
+    throw new RecordingError('nothing-readable', `${path}: expected a file or a folder of segments, found ${found}`, {
+      cause,
+    });
+  }
+  const segments = names.filter((name) => /\.mcap(\.active)?$/.test(name)).sort(collator.compare);
+  if (segments.length === 0) await refuseFolder(path, names);
+  return segments.map((name) => join(path, name));
+}
+
+/** As `bagFiles` of each path, and at least one. @throws RecordingError as `bagFiles`; `usage` without any. */
+export async function someBagFiles(paths: readonly string[]): Promise<string[]> {
+  const files = (await Promise.all(paths.map(bagFiles))).flat();
+  if (files.length > 0) return files;
+  throw new RecordingError('usage', `${paths.join(' ')}: expected MCAP files (*.mcap), found none`);
+}

@@ -1,0 +1,38 @@
+/** `fender bag info`: what is in a recording. */
+import { Command } from 'commander';
+import { EXIT, EXIT_HELP } from '../exit-codes.ts';
+import { run } from '../run.ts';
+import { printJson, withProgress } from './bag-work.ts';
+
+export function infoCommand(): Command {
+  return new Command('info')
+    .summary('topics, counts, rates, gaps, times and damage of a bag')
+    .description(
+      'Prints what is in MCAP files, or in each segment of recordings’ folders, finished or not: topics with count, rate, first and\n' +
+        'last message, gaps and declared loss; metadata (vehicle, clock, loss), attachments, damage. A whole file is known by its\n' +
+        'indexes; a damaged one is read to its end.',
+    )
+    .argument('<paths...>', 'MCAP files or folders of recordings')
+    .option('--json', 'print one JSON array instead of text; times are nanoseconds as text')
+    .addHelpText(
+      'after',
+      `${EXIT_HELP}\n
+Examples:
+  fender bag info var/demo/agent/recordings/*
+  fender bag info --json drive/ | jq '.[].topics[] | {topic, messages, rateHz, gaps}'`,
+    )
+    .action((paths: string[], options: { json?: true }) =>
+      run(async (signal) => {
+        const { bagInfo, formatBagInfo, formatTotal } = await import('../../agent/bag/bag-info.ts');
+        const { someBagFiles } = await import('../../agent/bag/bag-folder.ts');
+        const infos = [];
+        for (const file of await someBagFiles(paths)) {
+          infos.push(await withProgress(file, signal, (work) => bagInfo(file, work)));
+        }
+        if (options.json) printJson(infos);
+        else process.stdout.write(infos.map(formatBagInfo).join('\n'));
+        if (!options.json && infos.length > 1) process.stdout.write(`\n${formatTotal(infos)}`);
+        return infos.every(({ complete }) => complete) ? EXIT.ok : EXIT.findings;
+      }),
+    );
+}
