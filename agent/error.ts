@@ -9,6 +9,7 @@ export type AgentErrorCode =
   | 'sound-file'
   | 'recording'
   | 'device'
+  | 'ros'
   | 'storage';
 
 /** An error whose message tells what was expected, what was found, and where. */

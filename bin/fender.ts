@@ -7,8 +7,10 @@ import { centralCommand } from './commands/central.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
+import { nodeCommand } from './commands/node.ts';
 import { replayCommand } from './commands/replay.ts';
 import { EXIT, EXIT_HELP } from './exit-codes.ts';
+import { splitRosArguments } from './ros-arguments.ts';
 
 const program = new Command('fender')
   .description(
@@ -21,6 +23,7 @@ const program = new Command('fender')
 for (const command of [
   demoCommand(),
   agentCommand(),
+  nodeCommand(),
   centralCommand(),
   doctorCommand(),
   evaluateCommand(),
@@ -30,4 +33,5 @@ for (const command of [
   program.addCommand(command.copyInheritedSettings(program));
 }
 
-await program.parseAsync();
+// What is said to ROS 2 is no option of ours.
+await program.parseAsync(splitRosArguments(process.argv).own);

@@ -16,7 +16,10 @@ const openRos: OpenRos = async () => {
   }
 };
 
-// The agent ends this process by closing the socket; a Ctrl-C in its terminal must not end it before the agent is done.
-process.on('SIGINT', () => {});
-process.on('SIGTERM', () => {});
-process.exit(await serveRos(openRos));
+// Being imported to be compiled ahead, it does nothing.
+if (import.meta.main) {
+  // The agent ends this process by closing the socket; a Ctrl-C in its terminal must not end it before the agent is done.
+  process.on('SIGINT', () => {});
+  process.on('SIGTERM', () => {});
+  process.exit(await serveRos(openRos));
+}

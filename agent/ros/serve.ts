@@ -81,6 +81,20 @@ export function serveRos(open: OpenRos, fd: number = SOCKET_FD): Promise<number>
   });
 }
 
+/** Behind the user's own arguments, which so win. */
+function ownArguments(namespace: string): string[] {
+  return [
+    // The agent has a log of its own; rcl would leave one more file at each start.
+    '--disable-external-lib-logs',
+    // rclnodejs publishes them below the namespace, where no tool of ROS looks.
+    '-r',
+    `${namespace}/parameter_events:=/parameter_events`,
+    // ROS 2 Humble has a publisher of its own already, and warns of the second.
+    '--log-level',
+    'rcl.logging_rosout:=error',
+  ];
+}
+
 /** What the process does with each frame. */
 class Session {
   readonly #open: OpenRos;
@@ -129,9 +143,7 @@ class Session {
   async #begin(plan: RosPlan): Promise<void> {
     const { library, distro, middleware } = await this.#open();
     this.#library = library;
-    // The agent has a log of its own; rcl would leave one more file at each start.
-    const rosArguments = ['--ros-args', ...plan.rosArguments, '--disable-external-lib-logs'];
-    await library.init(undefined, ['fender', ...rosArguments]);
+    await library.init(undefined, ['fender', '--ros-args', ...plan.rosArguments, ...ownArguments(plan.namespace)]);
     const report = (each: RosReport): void => this.#report(each);
     const nodes = new RosNodes(library, plan, report);
     this.#nodes = nodes;

@@ -75,6 +75,10 @@ export interface RosStatistics {
 
 /** Time is counted in ticks of this process, so that a pause of the whole machine is not taken for a hang. */
 const TICK_MS = 100;
+/** How often the process gives a sign of life. */
+const ALIVE_PERIOD_MS = 500;
+/** After so many of them its diagnostic is told again. */
+const TELL_PERIOD_ALIVES = 10;
 /** A process that lived so long has started well. */
 const SETTLED_MS = 10_000;
 /** Pause before the next start after so many failed starts in a row. */
@@ -261,6 +265,8 @@ export class RosSupervisor {
       case 'alive':
         this.#now = report;
         this.#aliveTicks += 1;
+        // With the figures of now.
+        if (this.#aliveTicks % TELL_PERIOD_ALIVES === 0) this.#tellState();
         break;
       case 'trouble':
         this.#troubles.set(report.subject, report);
@@ -369,9 +375,6 @@ export class RosSupervisor {
     this.#listener.diagnostic({ source: 'ros', level, code, message, cure, values });
   }
 }
-
-/** How often the process gives a sign of life. */
-const ALIVE_PERIOD_MS = 500;
 
 function sum(a: RosFigures, b: RosFigures): RosFigures {
   return {
