@@ -40,13 +40,14 @@ export async function startAgent(config: AgentConfig, context: AgentContext): Pr
   const impacting = parts.impacts.run(stopping.upkeep.signal);
   const syncing = parts.session?.run(stopping.sync.signal) ?? Promise.resolve();
   startDetector(config, parts);
+  parts.ros?.start();
   const sensing = Promise.all(parts.sensors.map((sensor) => sensor.run(stopping.sensors.signal)));
   const watch = new ProgressWatch(progressOf(parts));
 
   const stop = async (): Promise<void> => {
     stopping.sensors.abort();
     await atMost(STOP_MS.sensors, sensing);
-    await parts.detector.stop(STOP_MS.detector);
+    await Promise.all([parts.detector.stop(STOP_MS.detector), parts.ros?.stop(STOP_MS.detector)]);
     await atMost(STOP_MS.impacts, parts.impacts.settled());
     stopping.upkeep.abort();
     await atMost(STOP_MS.upkeep, Promise.all([impacting, upkeeping]));

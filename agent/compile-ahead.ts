@@ -1,6 +1,6 @@
 /**
  * Run once before the lean process, with a compile cache and the same flags of V8: loads the modules of the agent and its detector
- * process, none of which does anything when it is only loaded, so that the cache has them all compiled.
+ * and ROS processes, none of which does anything when it is only loaded, so that the cache has them all compiled.
  */
 import { flushCompileCache } from 'node:module';
 
@@ -9,6 +9,8 @@ const MODULES: readonly string[] = [
   './lean-process.ts',
   './run-configured.ts',
   './detector/detector-process.ts',
+  './ros/agent-bridge.ts',
+  './ros/ros-process.ts',
   '../models/detector.ts',
   '../models/package.ts',
   '../models/session.ts',

@@ -7,6 +7,8 @@ import { runConfigured } from './run-configured.ts';
 export interface RunOptions {
   /** The configuration file. */
   readonly configPath: string;
+  /** What the command line says behind --ros-args, which asks for ROS 2; null when it has none. */
+  readonly rosArguments?: readonly string[] | null;
 }
 
 /**
@@ -14,8 +16,12 @@ export interface RunOptions {
  * configuration that is refused, `locked` when another agent uses its data folder, `storage` when that cannot be written. Where the
  * system can, the process is replaced by a leaner one of the same id, which then ends with these meanings as its status.
  */
-export async function runAgent({ configPath }: RunOptions, signal: AbortSignal): Promise<number> {
+export async function runAgent({ configPath, rosArguments }: RunOptions, signal: AbortSignal): Promise<number> {
   const config = await loadConfig(configPath);
+  if (rosArguments) {
+    config.graph.kind = 'ros2';
+    config.graph.ros2.arguments.push(...rosArguments);
+  }
   await replaceByLeanProcess(config, signal);
   if (signal.aborted) return 0;
   return runConfigured(config, null, signal);

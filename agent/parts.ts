@@ -19,6 +19,8 @@ import type { AppendTelemetry } from './nodes/telemetry.ts';
 import { outboxSinks } from './outbox-sinks.ts';
 import type { RingBounds } from './recording/message-ring.ts';
 import { Recorder } from './recording/recorder.ts';
+import type { AgentBridgeParts } from './ros/agent-bridge.ts';
+import type { RosBridge } from './ros/ros-bridge.ts';
 
 /** What the agent is given besides its configuration. */
 export interface AgentContext {
@@ -48,6 +50,8 @@ export interface AgentParts {
   readonly sensors: readonly SensorNode[];
   /** Null when the configuration switches sync off. */
   readonly session: SyncSession | null;
+  /** Null when the configuration does not ask for ROS 2. */
+  readonly ros: RosBridge | null;
   readonly appendTelemetry: AppendTelemetry;
   readonly report: Report;
 }
@@ -82,8 +86,8 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
   report = loggedReport(diagnostics, log);
   for (const diagnostic of early) report(diagnostic);
   // Without the decoded value beside it: the recorder keeps messages for seconds, and needs only their bytes.
-  graph.subscribeAll('recorder', ({ topic, type, sequence, stamp, data }) =>
-    recorder.write({ topic, type, sequence, stamp, data }),
+  graph.subscribeAll('recorder', ({ topic, type, sequence, stamp, data, foreign }) =>
+    recorder.write({ topic, type, sequence, stamp, data, ...(foreign && { foreign }) }),
   );
   const impacts = new ImpactNode(
     {
@@ -108,7 +112,10 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
     ? new SyncSession(sessionOptions(config, { outbox, clock, detector, report, version: context.version }))
     : null;
   const { appendTelemetry } = sinks;
-  const sensors = sensorNodes(config.sensors, { graph, clock, appendTelemetry, report });
+  // A copy, as parameters of ROS nodes may change it.
+  const sensorSettings = structuredClone(config.sensors);
+  const sensors = sensorNodes(sensorSettings, { graph, clock, appendTelemetry, report });
+  const ros = await openRos(config, { graph, clock, report, sensorSettings, sensors });
   return {
     dataFolder,
     log,
@@ -121,9 +128,21 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
     impacts,
     sensors,
     session,
+    ros,
     appendTelemetry,
     report,
   };
+}
+
+/** The bridge to ROS 2, loaded only where it is configured. */
+async function openRos(
+  config: AgentConfig,
+  parts: Omit<AgentBridgeParts, 'control' | 'nodes'>,
+): Promise<RosBridge | null> {
+  if (config.graph.kind !== 'ros2') return null;
+  const { agentBridge } = await import('./ros/agent-bridge.ts');
+  const refuse = () => Promise.reject(new Error('the recording cannot be controlled yet'));
+  return agentBridge(config, { ...parts, control: { start: refuse, stop: refuse, snapshot: refuse }, nodes: [] });
 }
 
 async function openStorage(config: AgentConfig, dataFolder: string, clock: SystemClock, report: Report) {

@@ -95,6 +95,7 @@ export class Upkeep {
       clock: clock.quality(),
       clockSteps: this.#clockSteps,
       syncConnected: session?.status().connected ?? false,
+      ros: this.#parts.ros?.statistics() ?? null,
     };
   }
 }

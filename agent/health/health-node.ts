@@ -9,7 +9,7 @@ import type { HealthReport } from './metrics.ts';
 /** What the parts of the agent say of themselves; asked at each report. */
 export type CollectParts = () => Omit<
   HealthReport,
-  'main' | 'detectorProcess' | 'cpuRatio' | 'disk' | 'socTemperatureC' | 'eventLoopDelayS'
+  'main' | 'detectorProcess' | 'rosProcess' | 'cpuRatio' | 'disk' | 'socTemperatureC' | 'eventLoopDelayS'
 >;
 
 /** What the node is connected to. */
@@ -69,34 +69,46 @@ export class HealthNode {
   async measure(): Promise<HealthReport> {
     const { clock, dataFolder, collect, appendTelemetry, onReport } = this.#parts;
     const collected = collect();
-    const pid = collected.detector.pid;
-    const [disk, socTemperatureC, detectorProcess] = await Promise.all([
+    const usageOf = (pid: number | null) => (pid === null ? null : readProcess(pid));
+    const [disk, socTemperatureC, detectorProcess, rosProcess] = await Promise.all([
       readDisk(dataFolder),
       readTemperature(),
-      pid === null ? null : readProcess(pid),
+      usageOf(collected.detector.pid),
+      usageOf(collected.ros?.pid ?? null),
     ]);
     const main = ownUsage();
-    const cpuRatio = this.#cpuRatio(main, detectorProcess);
+    const others = [detectorProcess, rosProcess];
+    const cpuRatio = this.#cpuRatio([main, ...others]);
+    const memoryBytes = [main, ...others].reduce((sum, usage) => sum + (usage?.memoryBytes ?? 0), 0);
     const eventLoopDelayS = this.#eventLoopDelay();
-    const report = { ...collected, main, detectorProcess, cpuRatio, disk, socTemperatureC, eventLoopDelayS };
+    const report = {
+      ...collected,
+      main,
+      detectorProcess,
+      rosProcess,
+      cpuRatio,
+      disk,
+      socTemperatureC,
+      eventLoopDelayS,
+    };
     const values: Record<string, number> = {
       cpu_ratio: cpuRatio,
-      memory_bytes: main.memoryBytes + (detectorProcess?.memoryBytes ?? 0),
+      memory_bytes: memoryBytes,
       outbox_depth: collected.outbox.depthRows,
     };
     if (disk !== null) values.disk_free_bytes = disk.freeBytes;
     if (socTemperatureC !== null) values.soc_temperature_c = socTemperatureC;
     appendTelemetry('health/process', clock.now(), values);
-    this.#parts.report(judge(report));
+    this.#parts.report(judge(report, memoryBytes));
     onReport(report);
     return report;
   }
 
-  #cpuRatio(main: ProcessUsage, detector: ProcessUsage | null): number {
+  #cpuRatio(processes: readonly (ProcessUsage | null)[]): number {
     const nowNs = this.#parts.clock.monotonicNs();
-    const cpuS = main.cpuS + (detector?.cpuS ?? 0);
+    const cpuS = processes.reduce((sum, usage) => sum + (usage?.cpuS ?? 0), 0);
     const elapsedS = Number(nowNs - this.#lastNs) / 1e9;
-    // A detector that was restarted counts from zero again; that period says nothing.
+    // A process that was restarted counts from zero again; that period says nothing.
     const usedS = Math.max(0, cpuS - (this.#lastCpuS ?? cpuS));
     this.#lastCpuS = cpuS;
     this.#lastNs = nowNs;
@@ -117,10 +129,10 @@ export class HealthNode {
 }
 
 /** The machine's own diagnostic: room on the disk, temperature. */
-function judge({ disk, socTemperatureC, cpuRatio, main, detectorProcess }: HealthReport): Diagnostic {
+function judge({ disk, socTemperatureC, cpuRatio }: HealthReport, memoryBytes: number): Diagnostic {
   const values: Record<string, number> = {
     cpu_ratio: round(cpuRatio),
-    memory_bytes: main.memoryBytes + (detectorProcess?.memoryBytes ?? 0),
+    memory_bytes: memoryBytes,
   };
   if (disk !== null) values.disk_free_bytes = disk.freeBytes;
   if (socTemperatureC !== null) values.soc_temperature_c = socTemperatureC;

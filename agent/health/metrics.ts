@@ -5,6 +5,7 @@ import type { ClockQuality } from '../clock-quality.ts';
 import type { DetectorStatistics } from '../detector/supervisor.ts';
 import type { TopicStatistics } from '../graph.ts';
 import type { ImpactStatistics } from '../impacts/impact-node.ts';
+import type { RosStatistics } from '../ros/supervisor.ts';
 import { Exposition } from './exposition.ts';
 import type { DiskSpace, ProcessUsage } from './machine.ts';
 
@@ -12,6 +13,8 @@ import type { DiskSpace, ProcessUsage } from './machine.ts';
 export interface HealthReport {
   readonly main: ProcessUsage;
   readonly detectorProcess: ProcessUsage | null;
+  /** Null when the agent is not in ROS 2, or the process is not there just now. */
+  readonly rosProcess: ProcessUsage | null;
   /** CPU of all processes together since the last report, in shares of one core. */
   readonly cpuRatio: number;
   readonly disk: DiskSpace | null;
@@ -28,6 +31,8 @@ export interface HealthReport {
   readonly clock: ClockQuality;
   readonly clockSteps: number;
   readonly syncConnected: boolean;
+  /** Null when the agent is not in ROS 2. */
+  readonly ros: RosStatistics | null;
 }
 
 /** What of the recorder is shown. */
@@ -63,16 +68,26 @@ export function metricsText(report: HealthReport): string {
   addStorage(out, report.recorder, report.outbox);
   addClock(out, report);
   out.gauge('sync_connected', 'Whether the broker is connected.', report.syncConnected ? 1 : 0);
+  if (report.ros !== null) addRos(out, report.ros);
   return out.text();
+}
+
+function addRos(out: Exposition, ros: RosStatistics): void {
+  out.gauge('ros_running', 'Whether the nodes are in ROS 2.', ros.state === 'running' ? 1 : 0);
+  out.counter('ros_restarts_total', 'Restarts of the ROS process.', ros.restarts);
+  out.counter('ros_published_messages_total', 'Messages published in ROS 2.', ros.published);
+  out.counter('ros_missed_messages_total', 'Messages that ROS 2 was not given.', ros.missed);
+  out.counter('ros_received_messages_total', 'Messages of other topics received from ROS 2.', ros.received);
+  out.counter('ros_lost_messages_total', 'Messages of other topics dropped on their way here.', ros.lost);
 }
 
 function addMachine(out: Exposition, report: HealthReport): void {
   out.gauge('process_memory_bytes', 'Resident memory.', report.main.memoryBytes, { process: 'main' });
   out.counter('process_cpu_seconds_total', 'CPU time.', report.main.cpuS, { process: 'main' });
-  if (report.detectorProcess !== null) {
-    const detector = { process: 'detector' };
-    out.gauge('process_memory_bytes', 'Resident memory.', report.detectorProcess.memoryBytes, detector);
-    out.counter('process_cpu_seconds_total', 'CPU time.', report.detectorProcess.cpuS, detector);
+  for (const [process, usage] of Object.entries({ detector: report.detectorProcess, ros: report.rosProcess })) {
+    if (usage === null) continue;
+    out.gauge('process_memory_bytes', 'Resident memory.', usage.memoryBytes, { process });
+    out.counter('process_cpu_seconds_total', 'CPU time.', usage.cpuS, { process });
   }
   for (const [statistic, value] of Object.entries(report.eventLoopDelayS)) {
     out.gauge('event_loop_delay_seconds', 'Event-loop delay of the main process.', value, { statistic });

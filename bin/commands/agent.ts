@@ -1,6 +1,7 @@
 /** `fender agent`: the process in the vehicle. */
 import { Command } from 'commander';
 import { EXIT, EXIT_HELP } from '../exit-codes.ts';
+import { splitRosArguments } from '../ros-arguments.ts';
 import { run } from '../run.ts';
 
 const DEFAULT_CONFIG = '/etc/fender/agent.yaml';
@@ -22,7 +23,8 @@ export function agentCommand(): Command {
 Examples:
   fender agent --print-config > agent.yaml
   fender agent --config agent.yaml --check-config
-  fender agent --config agent.yaml`,
+  fender agent --config agent.yaml
+  fender agent --config agent.yaml --ros-args -r /uma8/audio:=/front/audio`,
     )
     .action((options: { config: string; printConfig?: true; checkConfig?: true }) =>
       run(async (signal) => {
@@ -38,7 +40,7 @@ Examples:
           return EXIT.ok;
         }
         const { runAgent } = await import('../../agent/main.ts');
-        return runAgent({ configPath: options.config }, signal);
+        return runAgent({ configPath: options.config, rosArguments: splitRosArguments(process.argv).ros }, signal);
       }),
     );
 }
