@@ -89,8 +89,8 @@ function describeIssue(issue: z.core.$ZodIssue, place: Place): Fault[] {
 
 function expectedAt(node: KeyNode, issue: z.core.$ZodIssue): string {
   const unit = node.unit === undefined || node.unit === 'none' ? '' : ` (${node.unit})`;
-  // A pattern's own words are better than the pattern.
-  const words = issue.code === 'invalid_format' ? issue.message : describeExpected(node);
+  // A pattern's own words are better than the pattern, and a rule over a whole list has no others.
+  const words = issue.code === 'invalid_format' || issue.code === 'custom' ? issue.message : describeExpected(node);
   return `${words}${unit}`;
 }
 

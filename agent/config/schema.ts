@@ -256,6 +256,47 @@ const graph = section('How the nodes talk to each other.', {
   }),
 });
 
+const synchroniser = section(
+  'The messages of several topics that belong together in time, as an index on /fender/sets.',
+  {
+    enabled: key(z.boolean().default(true), 'none', 'Whether sets are made.'),
+    policy: key(
+      z.enum(['approximate', 'exact']).default('approximate'),
+      'none',
+      'How, as in ROS 2 message_filters: approximate is its ApproximateTime, exact wants equal stamps.',
+    ),
+    topics: key(
+      z
+        .array(rosName)
+        .refine((topics) => topics.length === 0 || (topics.length >= 2 && topics.length <= 9), 'none, or 2 to 9 topics')
+        .refine((topics) => new Set(topics).size === topics.length, 'each topic once')
+        .default([]),
+      'none',
+      'The topics, also of graph.ros2.topics; none for the sound, the particulate sensor and the temperature, as far as they are on.',
+    ),
+    queue_size: key(
+      z.int().min(1).max(1000).default(100),
+      'count',
+      'Messages of each topic that may wait for their set: at least what the fastest topic sends in two periods of the slowest.',
+    ),
+    slop_ms: key(
+      z.number().min(0).max(3_600_000).default(600),
+      'ms',
+      'Longest time between the messages of one set; two sensors read once a second are up to 500 ms apart.',
+    ),
+    age_penalty: key(
+      z.number().min(0).max(1000).default(0.1),
+      'ratio',
+      'A later set replaces an earlier one only when it is shorter by this share of the time between them.',
+    ),
+    inter_message_lower_bounds_ms: key(
+      z.record(rosName, z.number().min(0).max(3_600_000)).default({}),
+      'ms',
+      'Per topic, the time that its messages are apart at least, for instance {/uma8/audio: 99}; lets a set be published earlier.',
+    ),
+  },
+);
+
 /** The whole configuration file. */
 export const agentConfigSchema = section('Configuration of the Fender agent, the process in the vehicle.', {
   vehicle: section('The vehicle that carries this device.', {
@@ -284,6 +325,7 @@ export const agentConfigSchema = section('Configuration of the Fender agent, the
   }),
   sensors: section('The devices.', { particulate, bme680, uma8 }),
   graph,
+  synchroniser,
   recorder,
   detector,
   outbox,

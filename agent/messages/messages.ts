@@ -19,6 +19,7 @@ export const schemaTexts = {
   'fender_msgs/msg/GasResistance': readSchemaText('fender_msgs/msg/GasResistance'),
   'fender_msgs/msg/ParticulateMatter': readSchemaText('fender_msgs/msg/ParticulateMatter'),
   'fender_msgs/msg/Impact': readSchemaText('fender_msgs/msg/Impact'),
+  'fender_msgs/msg/SynchronizedSet': readSchemaText('fender_msgs/msg/SynchronizedSet'),
 } as const;
 
 /** A ROS 2 type name that this vehicle records. */
@@ -36,6 +37,24 @@ export interface ImpactSample {
   readonly score: number;
   readonly scores: Readonly<Record<string, number>>;
   readonly model: { readonly name: string; readonly version: string };
+}
+
+/** One message of a synchronised set: where to find it, and its time. */
+export interface SetMember {
+  readonly topic: string;
+  readonly sequence: number;
+  readonly stamp: Stamp;
+}
+
+/** Messages of several topics that belong together, as published. */
+export interface SynchronizedSetSample {
+  /** Of the earliest member. */
+  readonly stamp: Stamp;
+  /** Sets since the one before that could not be completed. */
+  readonly missedBefore: number;
+  readonly members: readonly SetMember[];
+  /** From the earliest to the latest member, on the monotonic clock. */
+  readonly skewNs: bigint;
 }
 
 const textEncoder = new TextEncoder();
@@ -80,6 +99,7 @@ const writePressure = lazyWriter('sensor_msgs/msg/FluidPressure');
 const writeGasResistance = lazyWriter('fender_msgs/msg/GasResistance');
 const writeParticulateMatter = lazyWriter('fender_msgs/msg/ParticulateMatter');
 const writeImpact = lazyWriter('fender_msgs/msg/Impact');
+const writeSynchronizedSet = lazyWriter('fender_msgs/msg/SynchronizedSet');
 const writeDiagnosticArray = lazyWriter('diagnostic_msgs/msg/DiagnosticArray');
 const writeTimeReference = lazyWriter('sensor_msgs/msg/TimeReference');
 
@@ -175,6 +195,19 @@ export function encodeImpact(impact: ImpactSample, frameId: string): Uint8Array 
     scores: Float32Array.from(Object.values(impact.scores)),
     model_name: text(impact.model.name),
     model_version: text(impact.model.version),
+  });
+}
+
+/** fender_msgs/msg/SynchronizedSet; topic names must be ASCII, as those of ROS are. */
+export function encodeSynchronizedSet({ stamp, missedBefore, members, skewNs }: SynchronizedSetSample): Uint8Array {
+  return writeSynchronizedSet({
+    header: header(stamp, ''),
+    missed_before: missedBefore,
+    topics: members.map(({ topic }) => topic),
+    sequences: Uint32Array.from(members, ({ sequence }) => sequence),
+    stamps: members.map((member) => rosTime(member.stamp.capturedAtNs)),
+    monotonic_ns: BigInt64Array.from(members, (member) => member.stamp.monotonicNs),
+    skew: rosTime(skewNs),
   });
 }
 

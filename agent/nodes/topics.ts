@@ -9,9 +9,11 @@ import {
   encodeParticulateMatter,
   encodePressure,
   encodeRawAudio,
+  encodeSynchronizedSet,
   encodeTemperature,
   encodeTimeReference,
   type ImpactSample,
+  type SynchronizedSetSample,
 } from '../messages/messages.ts';
 
 /** The particulate sensors there are. */
@@ -60,6 +62,12 @@ export const impactTopic: Topic<ImpactSample> = {
   name: '/fender/impacts',
   type: 'fender_msgs/msg/Impact',
   encode: (impact) => encodeImpact(impact, 'uma8'),
+};
+
+export const synchronizedSetTopic: Topic<SynchronizedSetSample> = {
+  name: '/fender/sets',
+  type: 'fender_msgs/msg/SynchronizedSet',
+  encode: encodeSynchronizedSet,
 };
 
 /** Diagnostics of one moment. */
