@@ -38,6 +38,7 @@ export async function startAgent(config: AgentConfig, context: AgentContext): Pr
   const stopping = { sensors: new AbortController(), upkeep: new AbortController(), sync: new AbortController() };
   const upkeeping = upkeep.run(stopping.upkeep.signal);
   const impacting = parts.impacts.run(stopping.upkeep.signal);
+  const synchronising = parts.synchroniser?.run(stopping.upkeep.signal);
   const syncing = parts.session?.run(stopping.sync.signal) ?? Promise.resolve();
   startDetector(config, parts);
   parts.ros?.start();
@@ -50,7 +51,7 @@ export async function startAgent(config: AgentConfig, context: AgentContext): Pr
     await Promise.all([parts.detector.stop(STOP_MS.detector), parts.ros?.stop(STOP_MS.detector)]);
     await atMost(STOP_MS.impacts, parts.impacts.settled());
     stopping.upkeep.abort();
-    await atMost(STOP_MS.upkeep, Promise.all([impacting, upkeeping]));
+    await atMost(STOP_MS.upkeep, Promise.all([impacting, upkeeping, synchronising]));
     await atMost(STOP_MS.recorder, parts.recorder.close());
     await parts.outbox.flush();
     stopping.sync.abort();

@@ -21,6 +21,8 @@ import type { RingBounds } from './recording/message-ring.ts';
 import { Recorder } from './recording/recorder.ts';
 import type { AgentBridgeParts } from './ros/agent-bridge.ts';
 import type { RosBridge } from './ros/ros-bridge.ts';
+import { SynchroniserNode, type SynchroniserParts } from './synchroniser/synchroniser-node.ts';
+import { synchroniserOptions } from './synchroniser/synchroniser-options.ts';
 
 /** What the agent is given besides its configuration. */
 export interface AgentContext {
@@ -47,6 +49,8 @@ export interface AgentParts {
   readonly diagnostics: DiagnosticsNode;
   readonly detector: DetectorSupervisor;
   readonly impacts: ImpactNode;
+  /** Null when it is switched off, or has not two topics to put together. */
+  readonly synchroniser: SynchroniserNode | null;
   readonly sensors: readonly SensorNode[];
   /** Null when the configuration switches sync off. */
   readonly session: SyncSession | null;
@@ -80,6 +84,7 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
   const graph = new Graph((where, error) => log('error', 'a subscriber failed', { where, error }));
   const early: Diagnostic[] = [];
   let report: Report = (diagnostic) => early.push(diagnostic);
+  const synchroniser = makeSynchroniser(config, { graph, clock, report: (diagnostic) => report(diagnostic) });
   const { outbox, recorder } = await openStorage(config, dataFolder, clock, (diagnostic) => report(diagnostic));
   const sinks = outboxSinks(outbox, log);
   const diagnostics = new DiagnosticsNode({ graph, clock, record: sinks.recordDiagnostic });
@@ -126,12 +131,18 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
     diagnostics,
     detector,
     impacts,
+    synchroniser,
     sensors,
     session,
     ros,
     appendTelemetry,
     report,
   };
+}
+
+function makeSynchroniser(config: AgentConfig, parts: SynchroniserParts): SynchroniserNode | null {
+  const options = synchroniserOptions(config);
+  return options === null ? null : new SynchroniserNode(parts, options);
 }
 
 /** The bridge to ROS 2, loaded only where it is configured. */

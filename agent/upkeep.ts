@@ -96,6 +96,7 @@ export class Upkeep {
       clockSteps: this.#clockSteps,
       syncConnected: session?.status().connected ?? false,
       ros: this.#parts.ros?.statistics() ?? null,
+      synchroniser: this.#parts.synchroniser?.figures() ?? null,
     };
   }
 }

@@ -6,6 +6,7 @@ import type { DetectorStatistics } from '../detector/supervisor.ts';
 import type { TopicStatistics } from '../graph.ts';
 import type { ImpactStatistics } from '../impacts/impact-node.ts';
 import type { RosStatistics } from '../ros/supervisor.ts';
+import type { SynchroniserFigures } from '../synchroniser/synchroniser-figures.ts';
 import { Exposition } from './exposition.ts';
 import type { DiskSpace, ProcessUsage } from './machine.ts';
 
@@ -33,6 +34,7 @@ export interface HealthReport {
   readonly syncConnected: boolean;
   /** Null when the agent is not in ROS 2. */
   readonly ros: RosStatistics | null;
+  readonly synchroniser: SynchroniserFigures | null;
 }
 
 /** What of the recorder is shown. */
@@ -69,7 +71,25 @@ export function metricsText(report: HealthReport): string {
   addClock(out, report);
   out.gauge('sync_connected', 'Whether the broker is connected.', report.syncConnected ? 1 : 0);
   if (report.ros !== null) addRos(out, report.ros);
+  if (report.synchroniser !== null) addSynchroniser(out, report.synchroniser);
   return out.text();
+}
+
+function addSynchroniser(out: Exposition, figures: SynchroniserFigures): void {
+  out.counter('synchroniser_sets_total', 'Sets of messages that belong together.', figures.sets);
+  out.counter('synchroniser_missed_sets_total', 'Sets that could not be completed.', figures.missedSets);
+  out.gauge('synchroniser_completeness_ratio', 'Sets of those that were due.', figures.completeness);
+  const skew = 'Time from the earliest to the latest message of a set.';
+  out.gauge('synchroniser_skew_seconds', skew, figures.skewMedianNs / 1e9, { quantile: '0.5' });
+  out.gauge('synchroniser_skew_seconds', skew, figures.skewP99Ns / 1e9, { quantile: '0.99' });
+  for (const { topic, messages, unmatched, pending, reordered, duplicates, refused } of figures.topics) {
+    out.counter('synchroniser_messages_total', 'Messages taken.', messages, { topic });
+    out.counter('synchroniser_unmatched_messages_total', 'Messages that are in no set.', unmatched, { topic });
+    out.gauge('synchroniser_pending_messages', 'Messages whose set is open.', pending, { topic });
+    for (const [kind, count] of Object.entries({ reordered, duplicate: duplicates, refused })) {
+      out.counter('synchroniser_odd_stamps_total', 'Messages with stamps out of order.', count, { topic, kind });
+    }
+  }
 }
 
 function addRos(out: Exposition, ros: RosStatistics): void {
