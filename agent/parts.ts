@@ -120,7 +120,7 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
   // A copy, as parameters of ROS nodes may change it.
   const sensorSettings = structuredClone(config.sensors);
   const sensors = sensorNodes(sensorSettings, { graph, clock, appendTelemetry, report });
-  const ros = await openRos(config, { graph, clock, report, sensorSettings, sensors });
+  const ros = await openRos(config, { graph, clock, report, sensorSettings, sensors }, synchroniser);
   return {
     dataFolder,
     log,
@@ -149,11 +149,14 @@ function makeSynchroniser(config: AgentConfig, parts: SynchroniserParts): Synchr
 async function openRos(
   config: AgentConfig,
   parts: Omit<AgentBridgeParts, 'control' | 'nodes'>,
+  synchroniser: SynchroniserNode | null,
 ): Promise<RosBridge | null> {
   if (config.graph.kind !== 'ros2') return null;
   const { agentBridge } = await import('./ros/agent-bridge.ts');
   const refuse = () => Promise.reject(new Error('the recording cannot be controlled yet'));
-  return agentBridge(config, { ...parts, control: { start: refuse, stop: refuse, snapshot: refuse }, nodes: [] });
+  const { synchroniserDescription } = await import('./synchroniser/ros-description.ts');
+  const nodes = synchroniser === null ? [] : [synchroniserDescription(synchroniser)];
+  return agentBridge(config, { ...parts, control: { start: refuse, stop: refuse, snapshot: refuse }, nodes });
 }
 
 async function openStorage(config: AgentConfig, dataFolder: string, clock: SystemClock, report: Report) {

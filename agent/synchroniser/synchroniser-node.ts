@@ -65,8 +65,8 @@ interface TopicState {
 
 /** The synchroniser of one set of topics. */
 export class SynchroniserNode {
+  readonly options: SynchroniserOptions;
   readonly #parts: SynchroniserParts;
-  readonly #options: SynchroniserOptions;
   readonly #publish: Publish<SynchronizedSetSample>;
   readonly #policy: SetPolicy<SetMember>;
   readonly #approximate: ApproximateTime<SetMember> | null;
@@ -82,7 +82,7 @@ export class SynchroniserNode {
   /** @throws RangeError for options out of range. */
   constructor(parts: SynchroniserParts, options: SynchroniserOptions) {
     this.#parts = parts;
-    this.#options = options;
+    this.options = options;
     const { topics, queueSize, agePenalty, slopNs } = options;
     const bounds = { topics: topics.length, queueSize };
     const lowerBoundsNs = topics.map((topic) => options.lowerBoundsNs[topic] ?? 0n);
@@ -137,7 +137,7 @@ export class SynchroniserNode {
   figures(): SynchroniserFigures {
     const { missedSets } = this.#cadence;
     return {
-      policy: this.#options.policy,
+      policy: this.options.policy,
       slopNs: this.slopNs,
       sets: this.#sets,
       missedSets,
