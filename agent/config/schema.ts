@@ -117,6 +117,11 @@ const recorder = section('The recording of everything, as MCAP segments.', {
     'ratio',
     'Share of the disk that recordings may take; beyond it the oldest go.',
   ),
+  sound: key(
+    z.enum(['pcm', 'flac']).default('pcm'),
+    'none',
+    'How recordings hold sound: pcm as samples, flac compressed without loss to about half; clips have samples in either case.',
+  ),
 });
 
 const detector = section('The impact detector in its own process.', {

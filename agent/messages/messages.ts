@@ -6,6 +6,7 @@
 import { parse } from '@foxglove/rosmsg';
 import { MessageWriter } from '@foxglove/rosmsg2-serialization';
 import type { AudioChunk, Diagnostic, EnvironmentSample, ParticulateSample, Stamp } from '../../drivers/sample.ts';
+import { isSoundType, soundFrames } from '../sound/raw-audio.ts';
 import { readSchemaText } from './schema-text.ts';
 
 /** The types that this vehicle records, with their definitions as `ros2msg` text. */
@@ -16,6 +17,7 @@ export const schemaTexts = {
   'sensor_msgs/msg/FluidPressure': readSchemaText('sensor_msgs/msg/FluidPressure'),
   'sensor_msgs/msg/TimeReference': readSchemaText('sensor_msgs/msg/TimeReference'),
   'diagnostic_msgs/msg/DiagnosticArray': readSchemaText('diagnostic_msgs/msg/DiagnosticArray'),
+  'fender_msgs/msg/CompressedAudio': readSchemaText('fender_msgs/msg/CompressedAudio'),
   'fender_msgs/msg/GasResistance': readSchemaText('fender_msgs/msg/GasResistance'),
   'fender_msgs/msg/ParticulateMatter': readSchemaText('fender_msgs/msg/ParticulateMatter'),
   'fender_msgs/msg/Impact': readSchemaText('fender_msgs/msg/Impact'),
@@ -243,17 +245,10 @@ export function encodeTimeReference(stamp: Stamp): Uint8Array {
 }
 
 /**
- * How long a message's content lasts, in nanoseconds: the sound in a RawAudio, 0 for what is measured at one moment.
- * Damaged sound counts as 0.
+ * How long a message's content lasts, in nanoseconds: the sound in a RawAudio or CompressedAudio, 0 for what is measured at one
+ * moment. Damaged sound counts as 0.
  */
 export function durationNs(type: string, data: Uint8Array): bigint {
-  if (type !== 'foxglove_msgs/msg/RawAudio' || data.byteLength < 36) return 0n;
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const pcmBytes = view.getUint32(12, true);
-  const formatOffset = (16 + pcmBytes + 3) & ~3;
-  if (formatOffset + 20 > data.byteLength) return 0n;
-  const frameBytes = 2 * view.getUint32(formatOffset + 16, true);
-  const sampleRateHz = view.getUint32(formatOffset + 12, true);
-  if (frameBytes === 0 || sampleRateHz === 0) return 0n;
-  return BigInt(Math.round((pcmBytes / frameBytes / sampleRateHz) * 1e9));
+  const frames = isSoundType(type) ? soundFrames(data) : null;
+  return frames === null ? 0n : BigInt(Math.round((frames.count / frames.rateHz) * 1e9));
 }
