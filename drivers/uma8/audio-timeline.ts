@@ -1,174 +1,159 @@
 /**
- * Owns audio time: when each counted frame was captured on the monotonic clock. A frame never arrives before it was captured, and
- * delays only add, so the earliest arrivals carry the truth: the timeline follows their lower envelope.
+ * Owns audio time: when each counted frame was captured on the monotonic clock. A frame never arrives before it was captured, and delays only
+ * add, so the earliest arrivals carry the truth: the timeline is the line under all arrivals, with the crystal's drift as its slope.
+ *
+ * What is the same at every arrival (the transfer over USB, the end of a period) cannot be seen from here: stamps are late by the least delay
+ * there is, a few milliseconds with ALSA's own devices.
  */
+import { DriftEstimate } from './drift-estimate.ts';
+import { LastingLateness } from './lasting-lateness.ts';
 
-/** Length of the stretches whose earliest arrival counts: several periods of arecord (125 ms). */
-const BUCKET_NS = 1_000_000_000;
-/** Stretches joined for one point of the drift estimate. */
-const BUCKETS_PER_POINT = 10;
-/** Fewer points say nothing of how much they scatter. */
-const LEAST_POINTS = 6;
-/** Points of the drift estimate kept: 30 of 10 s. */
-const MOST_POINTS = 30;
 /**
- * A delay beyond this that lasts two whole stretches is lost sound, not lateness. An overrun costs ALSA a good part of its buffer of
- * 500 ms; a sound server on a busy machine wanders by 35 ms (measured).
+ * The line rises by as much more than the drift as the drift is uncertain, so that a slower crystal is followed before it is measured; each
+ * arrival below the line takes it down. The least leaves room for a crystal that warms up by 20 ppm within the minutes of the estimate.
  */
-const GAP_NS = 60_000_000;
-/** While young, the timeline jumps to each earlier arrival; later it only slews. */
-const SETTLING_NS = 3_000_000_000;
-/** At most this many nanoseconds of correction a second, outside gaps. */
-const SLEW_NS_PER_S = 200_000;
-/** Crystals of USB sound devices are within ±100 ppm; ±500 bounds the estimate. */
-const MOST_DRIFT = 500e-6;
-/** A drift less certain than this is not believed. */
-const MOST_DOUBT = 50e-6;
+const LEAST_RISE = 20e-6;
+const MOST_RISE = 100e-6;
+/** The least delay of each stretch so long, averaged, says how late arrivals usually are: two periods of arecord. */
+const STRETCH_NS = 250_000_000;
+/** Stretches in that average, and the most that one counts for: a stall is not usual. */
+const USUAL_STRETCHES = 240;
+const MOST_USUAL_NS = 100_000_000;
+/** A gap is found by its shortest delay of a second; for so long after, earlier arrivals still correct its size. */
+const REFINING_NS = 8_000_000_000;
+/** So long after, a gap may turn out to have been lateness. */
+const RETURNING_NS = 300_000_000_000;
 
 /**
  * Sound that never came, as the count of frames against the clock shows it. Negative when an earlier gap turns out to have been mere
- * lateness of more than a second.
+ * lateness, or lateness that lasted.
  */
 export interface Gap {
   readonly gapNs: bigint;
   readonly gapFrames: number;
 }
 
-/** Time of the frames of one stream. Bounded memory. */
+/** Time of the frames of one stream. Bounded memory; a few hundred nanoseconds an arrival, 50 µs each time the drift is estimated. */
 export class AudioTimeline {
   readonly #nsPerFrame: number;
+  readonly #drift: DriftEstimate;
+  readonly #lateness = new LastingLateness();
   #originNs: bigint | null = null;
-  /** Capture time of frame n, relative to the origin: offset + (1 + drift) · n · nsPerFrame. */
-  #offsetNs = 0;
-  #drift = 0;
-  #bucketEndNs = 0;
-  #bucketMin = Number.POSITIVE_INFINITY;
-  #bucketFrameNs = 0;
-  /** The least error of the stretch before, when it was late enough for a gap. */
-  #suspectedNs: number | null = null;
-  #declaredNs = 0;
-  #pointBuckets = 0;
-  #pointMin = Number.POSITIVE_INFINITY;
-  #pointFrameNs = 0;
-  #points: Point[] = [];
+  /** The line at frame `#lineFrameNs` (nominal time): capture − nominal time, from the origin. */
+  #lineNs = 0;
+  #lineFrameNs = 0;
+  #stretchEndNs = 0;
+  #stretchLeastNs = Number.POSITIVE_INFINITY;
+  #usualNs = 0;
+  #stretches = 0;
+  #lostNs = 0;
+  /** The last gap as it was found, how much of it was taken back since, and how far the line has moved since beside the drift. */
+  #gapNs = 0;
+  #gapAtNs = 0;
+  #takenBackNs = 0;
+  #movedNs = 0;
 
-  /** `sampleRateHz` is the nominal rate. */
-  constructor(sampleRateHz: number) {
+  /** `sampleRateHz` is the nominal rate; `before` is the same device's timeline until now, whose drift is a good guess. */
+  constructor(sampleRateHz: number, before: AudioTimeline | null = null) {
     this.#nsPerFrame = 1e9 / sampleRateHz;
+    this.#drift = new DriftEstimate(before?.drift ?? null);
   }
 
-  /** How much slower (+) or faster (−) than nominal the device's frames come, in parts per million; 0 until it is known to 50 ppm,
-   * which takes a minute with steady arrivals and longer with unsteady ones. */
+  /** The estimate of the crystal's drift, for the next stream of the same device. */
+  get drift(): DriftEstimate {
+    return this.#drift;
+  }
+
+  /** How much slower (+) or faster (−) than nominal the device's frames come, in parts per million; drawn to 0 while it is uncertain. */
   get driftPpm(): number {
-    return this.#drift * 1e6;
+    return this.#drift.value * 1e6;
+  }
+
+  /** Frames that never came since the stream began, as far as known now. */
+  get lostFrames(): number {
+    return Math.round(this.#lostNs / this.#nsPerFrame);
   }
 
   /**
-   * Says that `frames` frames in all had arrived by `arrivalNs` (monotonic). Returns a gap when sound is missing: found two to
-   * three seconds after the loss, to within the jitter of arrivals.
+   * Says that `frames` frames in all had arrived by `arrivalNs` (monotonic). Returns a gap when sound is missing: found a second after the
+   * loss with steady arrivals; later, the less it stands out from the lateness of the last minutes (see LastingLateness).
    */
   observe(frames: number, arrivalNs: bigint): Gap | null {
     const frameNs = frames * this.#nsPerFrame;
-    if (this.#originNs === null) {
-      this.#originNs = arrivalNs - BigInt(Math.round(frameNs));
-      this.#bucketEndNs = frameNs + BUCKET_NS;
-    }
-    const arrival = Number(arrivalNs - this.#originNs);
-    const residual = arrival - frameNs;
-    if (residual < this.#bucketMin) {
-      this.#bucketMin = residual;
-      this.#bucketFrameNs = frameNs;
-    }
-    if (arrival < SETTLING_NS && residual < this.#offsetNs) this.#offsetNs = residual;
-    if (arrival < this.#bucketEndNs) return null;
-    const gap = this.#closeBucket();
-    this.#bucketEndNs = arrival + BUCKET_NS;
-    this.#bucketMin = Number.POSITIVE_INFINITY;
-    return gap;
+    this.#originNs ??= this.#begin(frameNs, arrivalNs);
+    const nowNs = Number(arrivalNs - this.#originNs);
+    const residualNs = nowNs - frameNs;
+    const rise = Math.max(LEAST_RISE, Math.min(MOST_RISE, this.#drift.doubt));
+    const passedNs = frameNs - this.#lineFrameNs;
+    this.#lineNs += (this.#drift.value + rise) * passedNs;
+    this.#movedNs += rise * passedNs;
+    this.#lineFrameNs = frameNs;
+    const returned = residualNs < this.#lineNs ? this.#fall(this.#lineNs - residualNs, nowNs) : null;
+    const delayNs = residualNs - this.#lineNs;
+    this.#learnUsual(delayNs, nowNs);
+    this.#drift.add(frameNs, residualNs, delayNs, this.#usualNs);
+    const lateNs = this.#lateness.observe(delayNs, nowNs, this.#usualNs);
+    return lateNs === null ? returned : this.#lose(lateNs, nowNs);
   }
 
   /** When frame `frame` was captured, in monotonic nanoseconds. Before the first `observe`, zero. */
   timeOf(frame: number): bigint {
     if (this.#originNs === null) return 0n;
-    return this.#originNs + BigInt(Math.round(this.#offsetNs + frame * this.#nsPerFrame * (1 + this.#drift)));
+    const frameNs = frame * this.#nsPerFrame;
+    const lineNs = this.#lineNs + this.#drift.value * (frameNs - this.#lineFrameNs);
+    return this.#originNs + BigInt(Math.round(frameNs + lineNs));
   }
 
-  #closeBucket(): Gap | null {
-    const error = this.#bucketMin - (this.#offsetNs + this.#drift * this.#bucketFrameNs);
-    let gap: Gap | null = null;
-    const suspected = this.#suspectedNs;
-    this.#suspectedNs = null;
-    if (error > GAP_NS && suspected === null) {
-      this.#suspectedNs = error;
-      return null;
-    }
-    if (error > GAP_NS) {
-      gap = this.#move(Math.min(error, suspected as number));
-    } else if (error < -GAP_NS) {
-      const returned = Math.max(error, -this.#declaredNs);
-      this.#offsetNs += error - returned;
-      if (returned < 0) gap = this.#move(returned);
-    } else {
-      const most = SLEW_NS_PER_S * (BUCKET_NS / 1e9);
-      this.#offsetNs += Math.max(-most, Math.min(most, error * 0.2));
-    }
-    this.#addToPoint();
-    return gap;
+  #begin(frameNs: number, arrivalNs: bigint): bigint {
+    this.#lineFrameNs = frameNs;
+    this.#stretchEndNs = frameNs + STRETCH_NS;
+    return arrivalNs - BigInt(Math.round(frameNs));
   }
 
-  /** Moves all that follows by a gap, and the points of the past with it, so that their slope, which is the drift, survives. */
-  #move(gapNs: number): Gap {
-    this.#offsetNs += gapNs;
-    this.#declaredNs += gapNs;
-    for (const point of this.#points) point.residualNs += gapNs;
-    if (this.#pointMin !== Number.POSITIVE_INFINITY) this.#pointMin += gapNs;
+  #learnUsual(delayNs: number, nowNs: number): void {
+    this.#stretchLeastNs = Math.min(this.#stretchLeastNs, delayNs);
+    if (nowNs < this.#stretchEndNs) return;
+    this.#stretches = Math.min(USUAL_STRETCHES, this.#stretches + 1);
+    this.#usualNs += (Math.min(MOST_USUAL_NS, this.#stretchLeastNs) - this.#usualNs) / this.#stretches;
+    this.#stretchEndNs = nowNs + STRETCH_NS;
+    this.#stretchLeastNs = Number.POSITIVE_INFINITY;
+  }
+
+  /** An arrival below the line takes the line down, and with it what a gap had taken it up by too much. */
+  #fall(fallNs: number, nowNs: number): Gap | null {
+    this.#lineNs -= fallNs;
+    this.#movedNs -= fallNs;
+    const sinceNs = nowNs - this.#gapAtNs;
+    if (this.#gapNs === 0 || sinceNs > RETURNING_NS) return null;
+    if (-this.#movedNs > this.#gapNs / 2) {
+      const gap = this.#gap(-this.#gapNs);
+      this.#takeBack(this.#gapNs - this.#takenBackNs);
+      this.#gapNs = 0;
+      return gap;
+    }
+    if (sinceNs < REFINING_NS) this.#takeBack(fallNs);
+    return null;
+  }
+
+  #takeBack(backNs: number): void {
+    this.#takenBackNs += backNs;
+    this.#lostNs -= backNs;
+    this.#drift.shift(-backNs);
+  }
+
+  /** All that follows is later by a gap. The past moves with it, so that its slope, which is the drift, survives. */
+  #lose(gapNs: number, nowNs: number): Gap {
+    this.#lineNs += gapNs;
+    this.#lostNs += gapNs;
+    this.#gapNs = gapNs;
+    this.#gapAtNs = nowNs;
+    this.#takenBackNs = 0;
+    this.#movedNs = 0;
+    this.#drift.shift(gapNs);
+    return this.#gap(gapNs);
+  }
+
+  #gap(gapNs: number): Gap {
     return { gapNs: BigInt(Math.round(gapNs)), gapFrames: Math.round(gapNs / this.#nsPerFrame) };
   }
-
-  #addToPoint(): void {
-    if (this.#bucketMin < this.#pointMin) {
-      this.#pointMin = this.#bucketMin;
-      this.#pointFrameNs = this.#bucketFrameNs;
-    }
-    if (++this.#pointBuckets < BUCKETS_PER_POINT) return;
-    this.#points.push({ frameNs: this.#pointFrameNs, residualNs: this.#pointMin });
-    if (this.#points.length > MOST_POINTS) this.#points.shift();
-    this.#pointBuckets = 0;
-    this.#pointMin = Number.POSITIVE_INFINITY;
-    if (this.#points.length < LEAST_POINTS) return;
-    const { slope, doubt } = medianSlope(this.#points);
-    if (doubt > MOST_DOUBT) return;
-    const drift = Math.max(-MOST_DRIFT, Math.min(MOST_DRIFT, slope));
-    // The present stays where it is; only the slope changes.
-    this.#offsetNs += (this.#drift - drift) * this.#bucketFrameNs;
-    this.#drift = drift;
-  }
-}
-
-interface Point {
-  readonly frameNs: number;
-  residualNs: number;
-}
-
-/**
- * Theil-Sen estimator: the median of the slopes between all pairs, unmoved by up to 29 % of wild points. `doubt` is what the greatest distance
- * of a point from that line makes of the slope over their span.
- */
-function medianSlope(points: readonly Point[]): { slope: number; doubt: number } {
-  const slopes: number[] = [];
-  for (const [i, a] of points.entries()) {
-    for (const b of points.slice(i + 1)) {
-      if (b.frameNs > a.frameNs) slopes.push((b.residualNs - a.residualNs) / (b.frameNs - a.frameNs));
-    }
-  }
-  const slope = median(slopes);
-  const heights = points.map((p) => p.residualNs - slope * p.frameNs);
-  const middle = median(heights);
-  const deviation = Math.max(...heights.map((h) => Math.abs(h - middle)));
-  const span = (points.at(-1)?.frameNs ?? 0) - (points[0]?.frameNs ?? 0);
-  return { slope, doubt: span > 0 ? deviation / span : Number.POSITIVE_INFINITY };
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 }

@@ -47,6 +47,11 @@ const DEFAULTS: Uma8Options = {
 const RATE_TOLERANCE = 0.05;
 /** All eight capsules exactly zero for so long is a muted or unsuitable device. */
 const DIGITAL_SILENCE_MS = 5000;
+/**
+ * Stamps only ever rise: a chunk begins this much of its length after the one before at least, also when it is seen to have come earlier
+ * than the ones before were taken for.
+ */
+const LEAST_ADVANCE = 0.1;
 /** A gap stays the news for so long. */
 const GAP_NEWS_MS = 5000;
 const TICK_MS = 200;
@@ -60,6 +65,8 @@ interface Stream {
   lastCheckNs: bigint;
   windowStartNs: bigint;
   windowFrames: number;
+  /** What the timeline said last of frames that never came. */
+  lostFrames: number;
   /** −1 after a window with too few bytes, 1 after one with too many, else 0. */
   lastWrong: number;
   chunks: number;
@@ -76,9 +83,13 @@ export class Uma8Device implements Device {
   #lastGapNs = 0n;
   #gapNewsUntilNs = 0n;
   #streamEndNs: bigint | null = null;
+  /** The timeline of the last stream: the next one is of the same crystal. */
+  #timeline: AudioTimeline | null = null;
+  #earliestNs = 0n;
   #silentChannels: readonly number[] = [];
   #rateHz = 0;
   #driftPpm = 0;
+  #driftDoubtPpm = 0;
   #shown: Diagnostic | null = null;
   #shownNs = 0n;
 
@@ -119,11 +130,12 @@ export class Uma8Device implements Device {
     const stream: Stream = {
       source,
       cutter: new ChunkCutter(Math.round((sampleRateHz * chunkMs) / 1000), channels),
-      timeline: new AudioTimeline(sampleRateHz),
+      timeline: new AudioTimeline(sampleRateHz, this.#timeline),
       lastDataNs: now,
       lastCheckNs: now,
       windowStartNs: now,
       windowFrames: 0,
+      lostFrames: 0,
       lastWrong: 0,
       chunks: 0,
       zeroMs: 0,
@@ -166,21 +178,31 @@ export class Uma8Device implements Device {
       stream.windowFrames = stream.cutter.receivedFrames;
     }
     const gap = stream.timeline.observe(stream.cutter.receivedFrames, now);
+    const { lostFrames } = stream.timeline;
+    this.#counts.lost_frames += lostFrames - stream.lostFrames;
+    stream.lostFrames = lostFrames;
     for (const chunk of chunks) this.#emit(stream, chunk);
     if (gap !== null) this.#noteGap(gap.gapNs, gap.gapFrames, 'while the stream ran');
   }
 
   #emit(stream: Stream, chunk: CutChunk): void {
-    const beginNs = stream.timeline.timeOf(chunk.firstFrame);
+    let beginNs = stream.timeline.timeOf(chunk.firstFrame);
+    if (beginNs < this.#earliestNs) beginNs = this.#earliestNs;
+    this.#earliestNs =
+      beginNs + BigInt(Math.round((LEAST_ADVANCE * chunk.frames * 1e9) / this.#options.sampleRateHz)) + 1n;
     if (stream.chunks === 0 && this.#streamEndNs !== null) {
       const gapNs = beginNs - this.#streamEndNs;
       const frames = Math.round((Number(gapNs) * this.#options.sampleRateHz) / 1e9);
-      if (frames > 0) this.#noteGap(gapNs, frames, 'between two streams');
+      if (frames > 0) {
+        this.#counts.lost_frames += frames;
+        this.#noteGap(gapNs, frames, 'between two streams');
+      }
       this.#streamEndNs = null;
     }
     stream.chunks++;
     this.#counts.frames += chunk.frames;
     this.#driftPpm = stream.timeline.driftPpm;
+    this.#driftDoubtPpm = stream.timeline.drift.doubt * 1e6;
     this.#silentChannels = silentChannels(chunk.pcm, this.#options.channels);
     const allSilent = this.#silentChannels.length === this.#options.channels;
     stream.zeroMs = allSilent ? stream.zeroMs + this.#options.chunkMs : 0;
@@ -200,7 +222,9 @@ export class Uma8Device implements Device {
     const { chunk, droppedBytes } = stream.cutter.finish();
     this.#counts.dropped_bytes += droppedBytes;
     if (chunk !== null) this.#emit(stream, chunk);
-    if (stream.chunks > 0) this.#streamEndNs = stream.timeline.timeOf(stream.cutter.receivedFrames);
+    if (stream.chunks === 0) return;
+    this.#streamEndNs = stream.timeline.timeOf(stream.cutter.receivedFrames);
+    this.#timeline = stream.timeline;
   }
 
   /** Looks for what bytes do not tell: their absence and their rate. */
@@ -250,7 +274,6 @@ export class Uma8Device implements Device {
 
   #noteGap(gapNs: bigint, frames: number, where: string): void {
     this.#counts.gaps += Math.sign(frames);
-    this.#counts.lost_frames += frames;
     this.#lastGapNs = gapNs;
     const now = this.#clock.monotonicNs();
     this.#gapNewsUntilNs = now + BigInt(GAP_NEWS_MS) * 1_000_000n;
@@ -287,6 +310,7 @@ export class Uma8Device implements Device {
         ...this.#counts,
         rate_hz: Math.round(this.#rateHz),
         drift_ppm: Math.round(this.#driftPpm * 100) / 100,
+        drift_doubt_ppm: Math.round(this.#driftDoubtPpm * 100) / 100,
         last_gap_ns: this.#lastGapNs.toString(),
         silent_channels: this.#silentChannels.join(' '),
       },
