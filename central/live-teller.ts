@@ -4,10 +4,11 @@ import { messageOf } from './error.ts';
 import type { BlobReport } from './ingest/blob-receiver.ts';
 import type { LiveHub } from './live.ts';
 import type { Log } from './log.ts';
+import { readCommand } from './storage/command-store.ts';
 import { eventsOfBlob, readEvent } from './storage/event-queries.ts';
 import type { Notice } from './storage/ingest-store.ts';
 import type { CentralTables } from './storage/schema.ts';
-import { atOfNs } from './storage/times.ts';
+import { atOfNs, clockOf } from './storage/times.ts';
 
 /** Commits that may wait to be told; beyond, they are not told: the live view is a convenience, the API has it all. */
 const maxWaiting = 1000;
@@ -61,16 +62,22 @@ export class LiveTeller {
   async #tell(notice: Notice): Promise<void> {
     const { vehicle } = notice;
     if (notice.kind === 'sample') {
-      const { stream, row } = notice;
+      const { stream, row, time } = notice;
       const measured = Object.entries(row.values).map(([name, value]) => [name, Number.isFinite(value) ? value : null]);
-      const captured_at = atOfNs(row.stamp.capturedAtNs);
-      const data = { vehicle, stream, captured_at, values: Object.fromEntries(measured) };
+      const captured_at = atOfNs(time.capturedAtNs);
+      const clock = clockOf(row.stamp.synchronised, time.originalNs);
+      const data = { vehicle, stream, captured_at, clock, values: Object.fromEntries(measured) };
       this.#live.publish({ event: 'sample', vehicle, data });
     } else if (notice.kind === 'impact') {
       const data = await readEvent(this.#reader, notice.eventId);
       if (data !== null) this.#live.publish({ event: 'impact', vehicle, data });
     } else if (notice.kind === 'clip') {
       this.#live.publish({ event: 'clip', vehicle, data: { event_id: notice.eventId } });
+    } else if (notice.kind === 'clock') {
+      this.#live.publish({ event: 'clock', vehicle, data: { vehicle } });
+    } else if (notice.kind === 'command') {
+      const data = await readCommand(this.#reader, vehicle, notice.commandId);
+      if (data !== null) this.#live.publish({ event: 'command', vehicle, data });
     } else this.#live.publish({ event: 'vehicle', vehicle, data: { id: vehicle, online: notice.online } });
   }
 }

@@ -1,12 +1,14 @@
 /** Hands what was just committed to whoever watches: the room's one in-process fan-out, bounded by its listeners. */
-import type { Event, LiveClip, LiveSample, LiveVehicle } from './api/schemas.ts';
+import type { Command, Event, LiveClip, LiveClock, LiveSample, LiveVehicle } from './api/schemas.ts';
 
 /** One message of GET /api/live; `vehicle` is whose it is, `data` what is sent. */
 export type LiveMessage =
   | { readonly event: 'sample'; readonly vehicle: string; readonly data: LiveSample }
   | { readonly event: 'impact'; readonly vehicle: string; readonly data: Event }
   | { readonly event: 'clip'; readonly vehicle: string; readonly data: LiveClip }
-  | { readonly event: 'vehicle'; readonly vehicle: string; readonly data: LiveVehicle };
+  | { readonly event: 'vehicle'; readonly vehicle: string; readonly data: LiveVehicle }
+  | { readonly event: 'clock'; readonly vehicle: string; readonly data: LiveClock }
+  | { readonly event: 'command'; readonly vehicle: string; readonly data: Command };
 
 /** Called synchronously; must not throw and must not wait. */
 export type LiveListener = (message: LiveMessage) => void;

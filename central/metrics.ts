@@ -20,6 +20,17 @@ export function createMetrics() {
       labelNames: ['outcome'],
       registers,
     }),
+    corrected: new Counter({
+      name: 'fender_central_corrected_records_total',
+      help: 'Stored records whose time was put right because their vehicle learnt it',
+      registers,
+    }),
+    commands: new Counter({
+      name: 'fender_central_commands_total',
+      help: 'Commands to vehicles by what became of them: done, refused, failed, expired',
+      labelNames: ['outcome'],
+      registers,
+    }),
     malformed: new Counter({
       name: 'fender_central_malformed_messages_total',
       help: 'Messages that could not be understood, by kind',

@@ -9,6 +9,7 @@ import type { Health } from './api/schemas.ts';
 import { createApi } from './api/server.ts';
 import type { Broker, TlsFiles } from './broker.ts';
 import { ClipLibrary } from './clips/clip-library.ts';
+import { CommandDesk } from './commands/command-desk.ts';
 import { startEmbeddedBroker } from './embedded-broker.ts';
 import { CentralError, messageOf } from './error.ts';
 import { BlobReceiver } from './ingest/blob-receiver.ts';
@@ -20,9 +21,10 @@ import { createMetrics } from './metrics.ts';
 import { startOutsideBroker } from './outside-broker.ts';
 import { BlobFolder } from './storage/blob-folder.ts';
 import { SqliteBlobIndex } from './storage/blob-index.ts';
+import { CommandStore } from './storage/command-store.ts';
 import { type OpenDatabase, openDatabase } from './storage/database.ts';
 import { countOnline } from './storage/fleet-queries.ts';
-import { SqliteIngestStore } from './storage/ingest-store.ts';
+import { type Notice, SqliteIngestStore } from './storage/ingest-store.ts';
 
 /** How central runs. Ports: 0 takes any free one. */
 export interface CentralOptions {
@@ -123,7 +125,7 @@ function createIngest(
   { writer }: OpenDatabase,
   folder: BlobFolder,
   teller: LiveTeller,
-  parts: Pick<IngestParts, 'store' | 'publish' | 'log' | 'metrics'>,
+  parts: Omit<IngestParts, 'blobs' | 'nowMs'>,
 ): Ingest {
   const blobs = new BlobReceiver({
     index: new SqliteBlobIndex(writer),
@@ -137,7 +139,7 @@ function createIngest(
       parts.log.error('file not written', { vehicle, sha256, found: messageOf(error) });
     },
   });
-  const ingest = new Ingest({ ...parts, blobs, notice: (notices) => teller.committed(notices), nowMs: Date.now });
+  const ingest = new Ingest({ ...parts, blobs, nowMs: Date.now });
   return ingest;
 }
 
@@ -170,11 +172,25 @@ export async function startCentral(options: CentralOptions, log: Log): Promise<C
     const store = new SqliteIngestStore(database.writer);
     let send: (topic: string, payload: Uint8Array) => void = () => {};
     const publish = (topic: string, payload: Uint8Array) => send(topic, payload);
-    const ingest = createIngest(database, folder, teller, { store, publish, log, metrics });
+    const commands = new CommandDesk({
+      store: new CommandStore(database.writer),
+      publish,
+      changed: (vehicle, commandId) => teller.committed([{ kind: 'command', vehicle, commandId }]),
+      metrics,
+      log,
+      nowMs: Date.now,
+    });
+    const notice = (notices: readonly Notice[]): void => {
+      for (const one of notices) if (one.kind === 'vehicle' && one.online) commands.vehicleOnline(one.vehicle);
+      teller.committed(notices);
+    };
+    const ingest = createIngest(database, folder, teller, { store, publish, notice, log, metrics });
     if (options.mqttUrl === undefined) await store.markAllOffline();
     const broker = await startBroker(options, ingest, log);
     send = (topic, payload) => broker.publish(topic, payload);
+    commands.start();
     closers.push(
+      async () => commands.close(),
       () => teller.close(),
       () => broker.close(),
       () => ingest.close(), // before the broker goes: what was taken is committed and acknowledged
@@ -183,6 +199,7 @@ export async function startCentral(options: CentralOptions, log: Log): Promise<C
       reader: database.reader,
       clips: new ClipLibrary(folder),
       live,
+      commands,
       metrics,
       log,
       nowMs: Date.now,

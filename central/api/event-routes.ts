@@ -26,7 +26,12 @@ const binary = (type: string, description: string) => ({
 async function expectClip({ reader }: ApiParts, id: string): Promise<ReadyClip> {
   const clip = await readReadyClip(reader, id);
   if (clip !== null) return clip;
-  if ((await readEvent(reader, id)) === null) throw notFound('event', id);
+  const event = await readEvent(reader, id);
+  if (event === null) throw notFound('event', id);
+  if (event.clip?.state === 'lost') {
+    const message = `clip of event ${id}: the vehicle gave it up (${event.clip.lost_reason})`;
+    throw new HttpError(410, 'clip-lost', message);
+  }
   throw new HttpError(
     409,
     'clip-not-ready',
@@ -87,7 +92,7 @@ export function addEventRoutes(api: Api, parts: ApiParts): void {
 }
 
 function addClipRoutes(api: Api, parts: ApiParts): void {
-  const errors = { 404: errorSchema, 409: errorSchema, 416: errorSchema, 422: errorSchema };
+  const errors = { 404: errorSchema, 409: errorSchema, 410: errorSchema, 416: errorSchema, 422: errorSchema };
   api.get(
     '/api/events/:id/clip.wav',
     {
@@ -113,7 +118,7 @@ function addClipRoutes(api: Api, parts: ApiParts): void {
     {
       schema: {
         tags,
-        summary: 'The clip as the vehicle cut it (byte ranges)',
+        summary: 'The clip as the vehicle cut it, with the times that the vehicle knew (byte ranges)',
         params: eventParamsSchema,
         response: { 200: binary('application/x-mcap', 'MCAP, profile ros2'), ...errors },
       },
@@ -122,7 +127,7 @@ function addClipRoutes(api: Api, parts: ApiParts): void {
       const clip = await expectClip(parts, request.params.id);
       const path = parts.clips.pathOf(clip.sha256);
       const { size } = await stat(path);
-      const name = `${clip.vehicle}_${atOfNs(clip.capturedAtNs).replaceAll(/[:.]/g, '-')}.mcap`;
+      const name = `${clip.vehicle}_${atOfNs(clip.capturedAtNs + clip.shiftNs).replaceAll(/[:.]/g, '-')}.mcap`;
       return sendContent(
         request,
         reply,
@@ -138,7 +143,7 @@ function addClipRoutes(api: Api, parts: ApiParts): void {
         tags,
         summary: 'Every sensor around the impact',
         params: eventParamsSchema,
-        response: { 200: sensorsSchema, 404: errorSchema, 409: errorSchema, 422: errorSchema },
+        response: { 200: sensorsSchema, 404: errorSchema, 409: errorSchema, 410: errorSchema, 422: errorSchema },
       },
     },
     async (request) => {
@@ -146,8 +151,8 @@ function addClipRoutes(api: Api, parts: ApiParts): void {
       const { startNs, series } = await parts.clips.sensors(clip.sha256, clip.startNs).catch(unreadable);
       return {
         onset_s: Number(clip.capturedAtNs - startNs) / 1e9,
-        start_at: atOfNs(startNs),
-        end_at: atOfNs(clip.endNs),
+        start_at: atOfNs(startNs + clip.shiftNs),
+        end_at: atOfNs(clip.endNs + clip.shiftNs),
         series,
       };
     },

@@ -45,7 +45,9 @@ export function addLiveRoute(api: Api, parts: ApiParts): void {
   const stream = z
     .any()
     .meta({ type: 'string' })
-    .describe('Events `sample` (LiveSample), `impact` (Event), `clip` (LiveClip), `vehicle` (LiveVehicle)');
+    .describe(
+      'Events `sample` (LiveSample), `impact` (Event), `clip` (LiveClip), `vehicle` (LiveVehicle), `clock` (LiveClock), `command` (Command)',
+    );
   api.get(
     '/api/live',
     {

@@ -9,6 +9,7 @@ import type {
 import type { ZodTypeProvider } from 'fastify-type-provider-zod';
 import type { Kysely } from 'kysely';
 import type { ClipLibrary } from '../clips/clip-library.ts';
+import type { CommandDesk } from '../commands/command-desk.ts';
 import type { LiveHub } from '../live.ts';
 import type { Log } from '../log.ts';
 import type { Metrics } from '../metrics.ts';
@@ -19,6 +20,7 @@ export interface ApiParts {
   readonly reader: Kysely<CentralTables>;
   readonly clips: ClipLibrary;
   readonly live: LiveHub;
+  readonly commands: CommandDesk;
   readonly metrics: Metrics;
   readonly log: Log;
   /** UTC milliseconds. */

@@ -13,6 +13,12 @@ const atNs = z
   .string()
   .regex(/^-?\d+$/)
   .describe('Nanoseconds since 1970-01-01T00:00:00Z, exact');
+const clock = z
+  .enum(['synchronised', 'corrected', 'unsynchronised'])
+  .describe(
+    'Whether the vehicle knew the time then; `corrected`: it did not, learnt it later in the same boot, and central put this right',
+  );
+const originalAt = at.optional().describe("The vehicle's own time, where `clock` is `corrected`");
 const range = z.tuple([z.number().int(), z.number().int()]).describe('First and last sequence, inclusive');
 const fieldValues = z
   .record(z.string(), z.number().nullable())
@@ -34,6 +40,8 @@ const diagnosticSchema = z
     message: z.string(),
     cure: z.string().describe('What a person can do; empty when nothing is needed'),
     at,
+    clock,
+    original_at: originalAt,
     values: z.record(z.string(), z.string()),
   })
   .meta({ id: 'Diagnostic', description: 'The newest diagnostic of one source.' });
@@ -63,7 +71,16 @@ export const vehicleDetailSchema = vehicleSchema
 export const vehicleListSchema = z.object({ vehicles: z.array(vehicleSchema) });
 
 export const latestSchema = z.object({
-  streams: z.array(z.object({ stream: z.string(), captured_at: at, captured_at_ns: atNs, values: fieldValues })),
+  streams: z.array(
+    z.object({
+      stream: z.string(),
+      captured_at: at,
+      captured_at_ns: atNs,
+      clock,
+      original_captured_at: originalAt,
+      values: fieldValues,
+    }),
+  ),
 });
 
 const number = z.number().nullable();
@@ -81,14 +98,18 @@ export const historySchema = z.object({
   from: at,
   to: at,
   fields: z.record(z.string(), historyFieldSchema),
+  records: z
+    .object({ synchronised: z.number().int(), corrected: z.number().int(), unsynchronised: z.number().int() })
+    .describe('How many records there are between `from` and `to`, by what is known of their time'),
 });
 
 const clipSchema = z
   .object({
-    state: z.enum(['pending', 'uploading', 'ready']),
+    state: z.enum(['pending', 'uploading', 'ready', 'lost']).describe('`lost`: the vehicle gave it up'),
+    lost_reason: z.string().describe('Why the vehicle gave it up, for instance `disk-full`; empty otherwise'),
     bytes: z.number().int(),
     received_bytes: z.number().int(),
-    sha256: z.string(),
+    sha256: z.string().describe('Empty for a clip that was lost before it was made'),
     start_at: at,
     end_at: at,
   })
@@ -98,17 +119,19 @@ export const eventSchema = z
   .object({
     id: z.string(),
     vehicle: z.string(),
-    captured_at: at.describe('Onset of the sound'),
+    captured_at: at.describe('Onset of the sound; of a snapshot: when it was asked for'),
     captured_at_ns: atNs,
+    clock,
+    original_captured_at: originalAt,
     received_at: at,
     label: z.string(),
     score: z.number(),
     scores: z.record(z.string(), z.number()),
     duration_s: z.number(),
-    model: modelSchema,
+    model: modelSchema.nullable().describe('null: no model was asked, as for a snapshot'),
     clip: clipSchema.nullable().describe('null: the vehicle has not cut the clip yet'),
   })
-  .meta({ id: 'Event', description: 'One detected impact.' });
+  .meta({ id: 'Event', description: 'One detected impact, or a snapshot (label `snapshot`).' });
 
 export const eventListSchema = z.object({ total: z.number().int(), events: z.array(eventSchema) });
 
@@ -143,6 +166,34 @@ const ledgerStreamSchema = z
 
 export const ledgerSchema = z.object({ vehicle: z.string(), streams: z.array(ledgerStreamSchema) });
 
+const commandKindSchema = z.enum(['snapshot', 'start_recording', 'stop_recording']);
+const seconds = z.number().min(0).max(3600);
+const commandParametersSchema = z.object({
+  reason: z.string().max(200).optional(),
+  pre_roll_s: seconds.optional().describe('Default: as the vehicle is configured'),
+  post_roll_s: seconds.optional().describe('Default: as the vehicle is configured'),
+});
+
+export const commandSchema = z
+  .object({
+    id: z.string(),
+    vehicle: z.string(),
+    kind: commandKindSchema,
+    parameters: commandParametersSchema,
+    issued_at: at,
+    expires_at: at.describe('The vehicle does not begin with it after that'),
+    finished_at: at.nullable(),
+    state: z
+      .enum(['pending', 'done', 'refused', 'failed', 'expired'])
+      .describe('`refused`: the vehicle did not try; `failed`: it tried in vain; `expired`: it did not answer'),
+    code: z.string().describe('Of the result; stable, kebab-case'),
+    message: z.string().describe('Of the result, for people'),
+    values: z.record(z.string(), z.string()).describe('Of the result, for instance `event_id`'),
+  })
+  .meta({ id: 'Command', description: 'What was asked of a vehicle, and what came of it.' });
+
+export const commandListSchema = z.object({ commands: z.array(commandSchema) });
+
 export const healthSchema = z.object({
   status: z.enum(['ok', 'failing']),
   checks: z.record(z.string(), z.object({ ok: z.boolean(), message: z.string() })),
@@ -150,9 +201,13 @@ export const healthSchema = z.object({
 
 /** Payloads (`data:` lines) of GET /api/live, by the name of their `event:` line. */
 export const liveSampleSchema = z
-  .object({ vehicle: z.string(), stream: z.string(), captured_at: at, values: fieldValues })
+  .object({ vehicle: z.string(), stream: z.string(), captured_at: at, clock, values: fieldValues })
   .meta({ id: 'LiveSample' });
 export const liveClipSchema = z.object({ event_id: z.string() }).meta({ id: 'LiveClip' });
+export const liveClockSchema = z.object({ vehicle: z.string() }).meta({
+  id: 'LiveClock',
+  description: 'Times of this vehicle were put right: what was asked for before is out of date.',
+});
 export const liveVehicleSchema = z.object({ id: z.string(), online: z.boolean() }).meta({ id: 'LiveVehicle' });
 
 // ---- requests -------------------------------------------------------------------------------------------------
@@ -164,6 +219,22 @@ const vehicleId = z.string().min(1).max(128);
 
 export const vehicleParamsSchema = z.object({ id: vehicleId });
 export const eventParamsSchema = z.object({ id: z.string().min(1).max(128) });
+
+export const commandParamsSchema = z.object({ id: vehicleId, command: z.string().min(1).max(128) });
+
+const commandEnvelope = {
+  id: z.uuid({ error: 'expected a UUID in lower case' }).lowercase().optional().describe('Default: a new one'),
+  valid_for_s: z.number().int().min(1).max(3600).default(30).describe('How long the vehicle may begin with it'),
+};
+export const commandRequestSchema = z.discriminatedUnion(
+  'kind',
+  [
+    commandParametersSchema.extend({ kind: z.literal('snapshot'), ...commandEnvelope }).strict(),
+    z.object({ kind: z.literal('start_recording'), ...commandEnvelope }).strict(),
+    z.object({ kind: z.literal('stop_recording'), ...commandEnvelope }).strict(),
+  ],
+  { error: 'kind: expected snapshot, start_recording or stop_recording' },
+);
 
 export const historyQuerySchema = z.object({
   stream: z.string().min(1),
@@ -210,7 +281,10 @@ export type Sensors = z.output<typeof sensorsSchema>;
 export type SensorSeries = z.output<typeof sensorSeriesSchema>;
 export type Ledger = z.output<typeof ledgerSchema>;
 export type LedgerStream = z.output<typeof ledgerStreamSchema>;
+export type Clock = z.output<typeof clock>;
+export type Command = z.output<typeof commandSchema>;
 export type Health = z.output<typeof healthSchema>;
 export type LiveSample = z.output<typeof liveSampleSchema>;
 export type LiveClip = z.output<typeof liveClipSchema>;
+export type LiveClock = z.output<typeof liveClockSchema>;
 export type LiveVehicle = z.output<typeof liveVehicleSchema>;

@@ -10,6 +10,7 @@ import {
   type ZodTypeProvider,
 } from 'fastify-type-provider-zod';
 import { messageOf } from '../error.ts';
+import { addCommandRoutes } from './command-routes.ts';
 import { addDashboard } from './dashboard.ts';
 import { addEventRoutes } from './event-routes.ts';
 import { addLiveRoute } from './live-route.ts';
@@ -67,7 +68,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
         description: 'Vehicles, their values, the impacts they heard, and what central holds of each stream.',
         license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
       },
-      tags: ['vehicles', 'events', 'live', 'operation'].map((name) => ({ name })),
+      tags: ['vehicles', 'commands', 'events', 'live', 'operation'].map((name) => ({ name })),
     },
     transform: jsonSchemaTransform,
     transformObject: (document) => withoutInputTwins(jsonSchemaTransformObject(document)),
@@ -75,6 +76,7 @@ export async function createApi(parts: ApiParts): Promise<Api> {
   await api.register(async (routes) => {
     const typed = routes.withTypeProvider<ZodTypeProvider>();
     addVehicleRoutes(typed, parts);
+    addCommandRoutes(typed, parts);
     addEventRoutes(typed, parts);
     addLiveRoute(typed, parts);
     addOperationRoutes(typed, parts);

@@ -7,12 +7,15 @@ import { decodeMessage } from '../../sync/wire/frame.ts';
 import { decodeTelemetry, maxBatchRows, type TelemetryRow } from '../../sync/wire/telemetry.ts';
 import { isSha256, isStreamName } from '../../sync/wire/topics.ts';
 import {
+  type CommandResult,
   RecordBatchSchema,
+  ReportedSchema,
   StateSchema,
   TelemetryBatchSchema,
   type Record as WireRecord,
 } from '../../sync/wire/wire_pb.js';
 import { messageOf } from '../error.ts';
+import { type Salvaged, salvageRecords } from './salvage.ts';
 
 /** Names the ledger a batch belongs to. */
 interface BatchHeader {
@@ -47,8 +50,14 @@ export interface StateContent {
   readonly state: MessageShape<typeof StateSchema>;
 }
 
+export interface ReportedContent {
+  readonly kind: 'reported';
+  readonly vehicle: string;
+  readonly result: CommandResult;
+}
+
 /** What can be committed. */
-export type Content = TelemetryContent | RecordContent | StateContent;
+export type Content = TelemetryContent | RecordContent | StateContent | ReportedContent;
 
 /** A message that says nothing that can be stored. `rejected` tells the vehicle which sequences to set aside, if known. */
 export interface Malformed {
@@ -63,6 +72,7 @@ export interface Malformed {
 const maxEpochLength = 64;
 const eventIdPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
 const levels: ReadonlySet<string> = new Set(['ok', 'warn', 'error', 'stale']);
+const outcomes: ReadonlySet<string> = new Set(['done', 'refused', 'failed']);
 const maxRecords = 4096;
 const maxTextLength = 16_384;
 /** Names, versions, codes. */
@@ -117,12 +127,13 @@ function isLedger(epoch: string, stream: string): boolean {
 
 /** Decodes the payload of `fender/v1/<vehicle>/{events,log,metrics}`; single invalid records are rejected by sequence. */
 export function readRecords(vehicle: string, payload: Uint8Array): RecordContent | Malformed {
-  let batch: MessageShape<typeof RecordBatchSchema>;
+  let read: Salvaged;
   try {
-    batch = decodeMessage(RecordBatchSchema, payload);
+    read = decodeRecordBatch(payload);
   } catch (error) {
     return malformed(vehicle, 'a record batch', messageOf(error));
   }
+  const { batch, broken } = read;
   if (!isLedger(batch.epoch, batch.stream)) {
     const found = `epoch ${JSON.stringify(batch.epoch.slice(0, 80))}, stream ${JSON.stringify(batch.stream.slice(0, 80))}`;
     return malformed(vehicle, 'an epoch of 1 to 64 characters and a stream name', found);
@@ -131,7 +142,7 @@ export function readRecords(vehicle: string, payload: Uint8Array): RecordContent
     return malformed(vehicle, `at most ${maxRecords} records`, String(batch.records.length));
   }
   const records: WireRecord[] = [];
-  const rejected: Rejection[] = [];
+  const rejected: Rejection[] = [...broken];
   for (const record of batch.records) {
     const reason = batch.version === 1 ? whyInvalid(record) : `version: expected 1, found ${batch.version}`;
     if (reason === null) records.push(record);
@@ -148,6 +159,14 @@ export function readRecords(vehicle: string, payload: Uint8Array): RecordContent
     records,
     rejected,
   };
+}
+
+function decodeRecordBatch(payload: Uint8Array): Salvaged {
+  try {
+    return { batch: decodeMessage(RecordBatchSchema, payload), broken: [] };
+  } catch {
+    return salvageRecords(payload);
+  }
 }
 
 function whyInvalid(record: WireRecord): string | null {
@@ -176,11 +195,11 @@ function whyInvalid(record: WireRecord): string | null {
     }
     case 'drop': {
       const { stream, firstSequence, lastSequence, reason } = body.value;
-      const isBlob = isBlobName(stream);
-      if (!isBlob && !isStreamName(stream)) {
-        return `stream: expected a stream name or blob/<sha256>, found ${JSON.stringify(stream.slice(0, 80))}`;
+      const isFile = isLostFileName(stream);
+      if (!isFile && !isStreamName(stream)) {
+        return `stream: expected a stream name, blob/<sha256> or clip/<event id>, found ${JSON.stringify(stream.slice(0, 80))}`;
       }
-      const lowest = isBlob ? 0n : 1n; // bytes of a file count from 0
+      const lowest = isFile ? 0n : 1n; // bytes of a file count from 0
       if (firstSequence < lowest || lastSequence < firstSequence || lastSequence >= maxSafe) {
         return `sequences: expected ${lowest} ≤ first ≤ last, found ${firstSequence} to ${lastSequence}`;
       }
@@ -203,9 +222,27 @@ function whyLong(texts: readonly string[], most: number): string | null {
   return length <= most ? null : `text: expected at most ${most} characters, found ${length}`;
 }
 
-/** Whether a drop names a file, `blob/<sha256>`, instead of a stream. */
-export function isBlobName(stream: string): boolean {
-  return stream.startsWith('blob/') && isSha256(stream.slice('blob/'.length));
+/** Whether a drop names a file instead of a stream: `blob/<sha256>`, or `clip/<event id>` for a clip that was never made. */
+export function isLostFileName(stream: string): boolean {
+  if (stream.startsWith('blob/')) return isSha256(stream.slice('blob/'.length));
+  return stream.startsWith('clip/') && eventIdPattern.test(stream.slice('clip/'.length));
+}
+
+/** Decodes the payload of `fender/v1/<vehicle>/reported`. */
+export function readReported(vehicle: string, payload: Uint8Array): ReportedContent | Malformed {
+  try {
+    const { body } = decodeMessage(ReportedSchema, payload);
+    if (body.case !== 'commandResult') return malformed(vehicle, 'the result of a command', String(body.case));
+    const result = body.value;
+    const { commandId, status, code, message, values } = result;
+    if (!outcomes.has(status)) {
+      return malformed(vehicle, 'status done, refused or failed', JSON.stringify(status.slice(0, 80)));
+    }
+    const why = whyLong([commandId, code], maxNameLength) ?? whyLong([message, JSON.stringify(values)], maxTextLength);
+    return why === null ? { kind: 'reported', vehicle, result } : malformed(vehicle, 'the result of a command', why);
+  } catch (error) {
+    return malformed(vehicle, 'what a vehicle reports', messageOf(error));
+  }
 }
 
 /** Decodes the payload of `fender/v1/<vehicle>/state`. */

@@ -18,6 +18,7 @@ import {
   type Malformed,
   type Rejection,
   readRecords,
+  readReported,
   readState,
   readTelemetry,
   type StateContent,
@@ -45,6 +46,7 @@ const queueLimits: QueueLimits = {
 /** One transaction takes at most about this many records: it blocks the event loop while it runs. */
 const maxGroupRecords = 2000;
 const maxGroupMessages = 256;
+const ingested: ReadonlySet<string> = new Set(['telemetry', 'events', 'log', 'metrics', 'state', 'reported']);
 const maxReasonLength = 200;
 const maxRejectionsPerAck = 1000;
 /** Reasons of refusal that may concern somebody who is no vehicle. */
@@ -61,10 +63,13 @@ export class Ingest {
   #draining: Promise<void> | null = null;
   #failure: string | null = null;
   #closed = false;
+  #correctionFailed = false;
 
   constructor(parts: IngestParts) {
     this.#parts = parts;
     this.#warnings = new WarningLimiter(parts.log, 10, parts.nowMs);
+    // What a stop interrupted goes on now.
+    if (parts.store.isCorrectionOwed) this.#startDraining();
   }
 
   /** Why the newest transaction failed; null when it did not. */
@@ -153,11 +158,28 @@ export class Ingest {
     });
   }
 
+  /** Times that were learnt are put right in between, a slice after each commit, so that neither waits long. */
+  async #correct(): Promise<void> {
+    const { store, metrics, log, notice } = this.#parts;
+    if (!store.isCorrectionOwed || this.#correctionFailed) return;
+    try {
+      const { vehicle, records, finished } = await store.correctSlice();
+      metrics.corrected.inc(records);
+      if (vehicle !== null && finished) notice([{ kind: 'clock', vehicle }]);
+    } catch (error) {
+      // It is owed still; the next message tries again.
+      this.#correctionFailed = true;
+      log.error('times not put right', { found: messageOf(error) });
+    }
+  }
+
   async #drain(): Promise<void> {
     // One turn first: messages that arrived together are committed together.
     await nextTurn();
-    while (this.#queues.size > 0) {
+    this.#correctionFailed = false;
+    while (this.#queues.size > 0 || (this.#parts.store.isCorrectionOwed && !this.#correctionFailed && !this.#closed)) {
       await this.#commit(this.#takeGroup());
+      await this.#correct();
       this.#parts.metrics.queuedMessages.set(this.#queues.size);
       await nextTurn();
     }
@@ -263,12 +285,13 @@ function recordsIn(content: Content): number {
 }
 
 function isIngested(kind: string): boolean {
-  return kind === 'telemetry' || kind === 'events' || kind === 'log' || kind === 'metrics' || kind === 'state';
+  return ingested.has(kind);
 }
 
 function readContent({ vehicle, kind, payload }: QueuedMessage): Content | Malformed {
   if (kind === 'telemetry') return readTelemetry(vehicle, payload);
   if (kind === 'state') return readState(vehicle, payload);
+  if (kind === 'reported') return readReported(vehicle, payload);
   return readRecords(vehicle, payload);
 }
 

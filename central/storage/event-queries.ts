@@ -1,8 +1,8 @@
 /** Reads events with the state of their clips. */
-import type { ExpressionBuilder, Kysely, Selectable } from 'kysely';
+import { type ExpressionBuilder, type Kysely, type Selectable, sql } from 'kysely';
 import type { Clip, Event, EventList, EventSort } from '../api/schemas.ts';
 import type { CentralTables, EventTable } from './schema.ts';
-import { atOfMs, atOfNs } from './times.ts';
+import { atOfMs, atOfNs, clockOf } from './times.ts';
 
 type Reader = Kysely<CentralTables>;
 
@@ -19,10 +19,14 @@ export interface EventQuestion {
   readonly offset: number;
 }
 
-/** The bytes of a finished clip: whose, which, and when it begins. */
+/**
+ * The bytes of a finished clip: whose, which, and when it begins. Times as the vehicle knew them, which are those in the
+ * file; `shiftNs` later is the right time.
+ */
 export interface ReadyClip {
   readonly vehicle: string;
   readonly sha256: string;
+  readonly shiftNs: bigint;
   readonly capturedAtNs: bigint;
   readonly startNs: bigint;
   readonly endNs: bigint;
@@ -35,6 +39,7 @@ type EventRow = Selectable<EventTable> & {
   end_ns: bigint | null;
   committed_bytes: bigint | null;
   complete: bigint | null;
+  lost_reason: string | null;
 };
 
 const sortColumns = {
@@ -54,7 +59,15 @@ function eventsWithClips(db: Reader) {
       join.onRef('blobs.vehicle', '=', 'clips.vehicle').onRef('blobs.sha256', '=', 'clips.sha256'),
     )
     .selectAll('events')
-    .select(['clips.sha256', 'clips.bytes as clip_bytes', 'start_ns', 'end_ns', 'committed_bytes', 'complete']);
+    .select(['clips.sha256', 'clips.bytes as clip_bytes', 'start_ns', 'end_ns', 'committed_bytes', 'complete'])
+    .select((row) =>
+      row
+        .selectFrom('lost_files')
+        .select((lost) => lost.fn.min('reason').as('reason'))
+        .whereRef('lost_files.vehicle', '=', 'events.vehicle')
+        .where('name', 'in', [sql<string>`'blob/' || clips.sha256`, sql<string>`'clip/' || events.event_id`])
+        .as('lost_reason'),
+    );
 }
 
 /** One page of the events that match, and how many match in all. */
@@ -95,12 +108,14 @@ export async function readEvent(db: Reader, eventId: string): Promise<Event | nu
 export async function readReadyClip(db: Reader, eventId: string): Promise<ReadyClip | null> {
   const row = await eventsWithClips(db).where('events.event_id', '=', eventId).executeTakeFirst();
   if (row === undefined || row.complete !== 1n || row.sha256 === null) return null;
+  const capturedAtNs = row.original_captured_at_ns ?? row.captured_at_ns;
   return {
     vehicle: row.vehicle,
     sha256: row.sha256,
-    capturedAtNs: row.captured_at_ns,
-    startNs: row.start_ns ?? row.captured_at_ns,
-    endNs: row.end_ns ?? row.captured_at_ns,
+    shiftNs: shiftOf(row),
+    capturedAtNs,
+    startNs: row.start_ns ?? capturedAtNs,
+    endNs: row.end_ns ?? capturedAtNs,
   };
 }
 
@@ -115,32 +130,47 @@ export async function eventsOfBlob(db: Reader, vehicle: string, sha256: string):
   return rows.map((row) => row.event_id);
 }
 
+/** How much later than the vehicle thought an event, and with it its clip, was. */
+function shiftOf(row: EventRow): bigint {
+  return row.original_captured_at_ns === null ? 0n : row.captured_at_ns - row.original_captured_at_ns;
+}
+
 function toEvent(row: EventRow): Event {
+  const originalNs = row.original_captured_at_ns;
   return {
     id: row.event_id,
     vehicle: row.vehicle,
     captured_at: atOfNs(row.captured_at_ns),
     captured_at_ns: String(row.captured_at_ns),
+    clock: clockOf(row.synchronised !== 0n, originalNs),
+    ...(originalNs !== null && { original_captured_at: atOfNs(originalNs) }),
     received_at: atOfMs(Number(row.received_ms)),
     label: row.label,
     score: row.score,
     scores: JSON.parse(row.scores) as Record<string, number>,
     duration_s: row.duration_s,
-    model: { name: row.model_name, version: row.model_version },
+    model: row.model_name === '' ? null : { name: row.model_name, version: row.model_version },
     clip: toClip(row),
   };
 }
 
 function toClip(row: EventRow): Clip | null {
-  if (row.sha256 === null) return null;
-  const received = Number(row.committed_bytes ?? 0n);
-  const state = row.complete === 1n ? 'ready' : received > 0 ? 'uploading' : 'pending';
+  if (row.sha256 === null && row.lost_reason === null) return null;
+  const shiftNs = shiftOf(row);
+  const atNs = row.captured_at_ns - shiftNs;
   return {
-    state,
+    state: stateOf(row),
+    lost_reason: row.complete === 1n ? '' : (row.lost_reason ?? ''),
     bytes: Number(row.clip_bytes ?? 0n),
-    received_bytes: received,
-    sha256: row.sha256,
-    start_at: atOfNs(row.start_ns ?? 0n),
-    end_at: atOfNs(row.end_ns ?? 0n),
+    received_bytes: Number(row.committed_bytes ?? 0n),
+    sha256: row.sha256 ?? '',
+    start_at: atOfNs((row.start_ns ?? atNs) + shiftNs),
+    end_at: atOfNs((row.end_ns ?? atNs) + shiftNs),
   };
+}
+
+function stateOf(row: EventRow): Clip['state'] {
+  if (row.complete === 1n) return 'ready';
+  if (row.lost_reason !== null) return 'lost';
+  return (row.committed_bytes ?? 0n) > 0n ? 'uploading' : 'pending';
 }

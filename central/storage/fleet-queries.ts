@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Diagnostic, Ledger, LedgerStream, Vehicle, VehicleDetail } from '../api/schemas.ts';
 import { mergeRanges, type SequenceRange, subtractRanges } from './ranges.ts';
 import type { CentralTables } from './schema.ts';
-import { atOfMs, atOfNs } from './times.ts';
+import { atOfMs, atOfNs, clockOf } from './times.ts';
 
 type Reader = Kysely<CentralTables>;
 
@@ -60,7 +60,13 @@ export async function readVehicle(db: Reader, vehicle: string): Promise<VehicleD
   if (summary === undefined) return null;
   const rows = await db
     .selectFrom('diagnostics')
-    .selectAll()
+    .leftJoin('records', (join) =>
+      join
+        .onRef('records.ledger_id', '=', 'diagnostics.ledger_id')
+        .onRef('records.sequence', '=', 'diagnostics.sequence'),
+    )
+    .selectAll('diagnostics')
+    .select(['records.captured_at_ns as at_ns', 'original_captured_at_ns', 'synchronised'])
     .where('vehicle', '=', vehicle)
     .orderBy('source')
     .execute();
@@ -70,7 +76,9 @@ export async function readVehicle(db: Reader, vehicle: string): Promise<VehicleD
     code: row.code,
     message: row.message,
     cure: row.cure,
-    at: atOfNs(row.captured_at_ns),
+    at: atOfNs(row.at_ns ?? row.captured_at_ns),
+    clock: clockOf(row.synchronised !== 0n, row.original_captured_at_ns),
+    ...(row.original_captured_at_ns !== null && { original_at: atOfNs(row.original_captured_at_ns) }),
     values: JSON.parse(row.readings) as Record<string, string>,
   }));
   return { ...summary, diagnostics };

@@ -4,7 +4,17 @@
  */
 import type { Statement } from 'better-sqlite3';
 import type { TelemetryRow } from '../../sync/wire/telemetry.ts';
-import type { Content, RecordContent, Rejection, StateContent, TelemetryContent } from '../ingest/incoming.ts';
+import type {
+  Content,
+  RecordContent,
+  Rejection,
+  ReportedContent,
+  StateContent,
+  TelemetryContent,
+} from '../ingest/incoming.ts';
+import { BootClocks, type StoredTime } from './boot-clocks.ts';
+import { ClockCorrector, type CorrectedSlice } from './clock-corrector.ts';
+import { CommandStore } from './command-store.ts';
 import type { SqliteConnection } from './database.ts';
 import { Ledger } from './ledger.ts';
 import { holds, mergeRanges, type SequenceRange } from './ranges.ts';
@@ -25,7 +35,16 @@ export interface CommittedBatch {
 
 /** Something a live view wants to know. */
 export type Notice =
-  | { readonly kind: 'sample'; readonly vehicle: string; readonly stream: string; readonly row: TelemetryRow }
+  | {
+      readonly kind: 'sample';
+      readonly vehicle: string;
+      readonly stream: string;
+      readonly row: TelemetryRow;
+      readonly time: StoredTime;
+    }
+  | { readonly kind: 'command'; readonly vehicle: string; readonly commandId: string }
+  /** Stored records of the vehicle have their right time now. */
+  | { readonly kind: 'clock'; readonly vehicle: string }
   | { readonly kind: 'impact'; readonly vehicle: string; readonly eventId: string }
   | { readonly kind: 'clip'; readonly vehicle: string; readonly eventId: string }
   | { readonly kind: 'vehicle'; readonly vehicle: string; readonly online: boolean };
@@ -39,22 +58,28 @@ export interface CommitResult {
 export interface IngestStore {
   /** Commits all of it in one transaction, or throws and leaves nothing. */
   commit(contents: readonly Content[], nowMs: number): Promise<CommitResult>;
+  /** Whether stored records are owed their right time, because their vehicle learnt it. */
+  readonly isCorrectionOwed: boolean;
+  /** Puts some of them right in one transaction, or throws and leaves all as it was. */
+  correctSlice(): Promise<CorrectedSlice>;
   /** No vehicle is connected: call when the embedded broker starts. */
   markAllOffline(): Promise<void>;
 }
 
 /** More new rows than this in one batch are a backlog: the live view gets the newest only. */
 const liveRowsPerBatch = 20;
-const maxCachedBoots = 20_000;
+/** Offsets of one clock within a batch: stamps travel in steps of 10 µs. */
+const sameOffsetNs = 1_000_000n;
 
 export class SqliteIngestStore implements IngestStore {
   readonly #writer: SqliteConnection;
   readonly #ledger: Ledger;
   readonly #telemetry: TelemetryWriter;
   readonly #records: RecordWriter;
-  readonly #boots = new Map<string, bigint>();
-  readonly #findBoot: Statement;
-  readonly #insertBoot: Statement;
+  readonly #commands: CommandStore;
+  readonly #boots: BootClocks;
+  readonly #corrector: ClockCorrector;
+  #correctionOwed: boolean;
   readonly #see: Statement;
   readonly #setState: Statement;
   readonly #isOnline: Statement;
@@ -65,8 +90,13 @@ export class SqliteIngestStore implements IngestStore {
     this.#ledger = new Ledger(writer);
     this.#telemetry = new TelemetryWriter(writer);
     this.#records = new RecordWriter(writer);
-    this.#findBoot = writer.prepare('select id from boots where vehicle = ? and boot_id = ?');
-    this.#insertBoot = writer.prepare('insert into boots (vehicle, boot_id) values (?, ?) returning id');
+    this.#commands = new CommandStore(writer);
+    this.#corrector = new ClockCorrector(writer);
+    this.#boots = new BootClocks(writer, () => {
+      this.#corrector.restart();
+      this.#correctionOwed = true;
+    });
+    this.#correctionOwed = this.#corrector.isOwed;
     this.#see = writer.prepare(
       `insert into vehicles (vehicle, online, last_seen_ms) values (?, 0, ?)
        on conflict (vehicle) do update set last_seen_ms = excluded.last_seen_ms`,
@@ -89,17 +119,28 @@ export class SqliteIngestStore implements IngestStore {
       for (const content of contents) {
         if (content.kind === 'telemetry') batches.push(this.#commitTelemetry(content, notices));
         else if (content.kind === 'records') batches.push(this.#commitRecords(content, nowMs, notices));
-        else this.#commitState(content, notices);
+        else if (content.kind === 'state') this.#commitState(content, notices);
+        else this.#commitResult(content, nowMs, notices);
       }
       this.#writer.exec('commit');
     } catch (error) {
       if (this.#writer.inTransaction) this.#writer.exec('rollback');
       this.#ledger.forget();
       this.#telemetry.forget();
-      this.#boots.clear();
+      this.#boots.forget();
       throw error;
     }
     return { batches, notices };
+  }
+
+  get isCorrectionOwed(): boolean {
+    return this.#correctionOwed;
+  }
+
+  async correctSlice(): Promise<CorrectedSlice> {
+    const slice = this.#corrector.correctSlice();
+    this.#correctionOwed = slice.vehicle !== null;
+    return slice;
   }
 
   async markAllOffline(): Promise<void> {
@@ -115,10 +156,11 @@ export class SqliteIngestStore implements IngestStore {
     const { fresh, duplicates } = this.#ledger.hold(entry, sequences, nextSequence);
     const isNew = duplicates === 0 ? rows : rows.filter((row) => holds(fresh, row.sequence));
     if (isNew.length > 0) {
-      const bootKeyOf = (bootId: string) => this.#bootKey(vehicle, bootId);
-      const { advanced } = this.#telemetry.write(vehicle, stream, entry.id, isNew, bootKeyOf);
+      this.#learnFrom(vehicle, isNew);
+      const bootOf = (bootId: string) => this.#boots.boot(vehicle, bootId);
+      const advanced = this.#telemetry.write(vehicle, stream, entry.id, isNew, bootOf);
       const shown = advanced.length > liveRowsPerBatch ? advanced.slice(-1) : advanced;
-      for (const row of shown) notices.push({ kind: 'sample', vehicle, stream, row });
+      for (const { row, time } of shown) notices.push({ kind: 'sample', vehicle, stream, row, time });
     }
     const held = mergeRanges(sequences.map((sequence) => [sequence, sequence]));
     return { vehicle, epoch, stream, held, rejected: [], stored: isNew.length, duplicates };
@@ -146,6 +188,9 @@ export class SqliteIngestStore implements IngestStore {
       return { vehicle, epoch, stream, held: [], rejected, stored: 0, duplicates: 0 };
     }
     const { fresh, duplicates } = this.#ledger.hold(entry, sequences, nextSequence);
+    for (const record of fit) {
+      if (record.synchronised) this.#boots.learn(this.#boots.boot(vehicle, record.bootId), record);
+    }
     const written = new Set<number>();
     for (const record of fit) {
       const sequence = Number(record.sequence);
@@ -155,7 +200,7 @@ export class SqliteIngestStore implements IngestStore {
         vehicle,
         ledgerId: entry.id,
         receivedMs: nowMs,
-        bootKey: this.#bootKey(vehicle, record.bootId),
+        boot: this.#boots.boot(vehicle, record.bootId),
         ledgerOf: (of) => this.#ledger.entry(vehicle, epoch, of)?.id ?? null,
       });
       const { body } = record;
@@ -165,6 +210,11 @@ export class SqliteIngestStore implements IngestStore {
     }
     const held = mergeRanges(sequences.map((sequence) => [sequence, sequence]));
     return { vehicle, epoch, stream, held, rejected, stored: written.size, duplicates };
+  }
+
+  #commitResult({ vehicle, result }: ReportedContent, nowMs: number, notices: Notice[]): void {
+    if (!this.#commands.finish(vehicle, result, nowMs)) return; // it is said again as often as the command
+    notices.push({ kind: 'command', vehicle, commandId: result.commandId });
   }
 
   #commitState({ vehicle, state }: StateContent, notices: Notice[]): void {
@@ -183,14 +233,16 @@ export class SqliteIngestStore implements IngestStore {
     }
   }
 
-  #bootKey(vehicle: string, bootId: string): bigint {
-    const key = `${vehicle} ${bootId}`;
-    const cached = this.#boots.get(key);
-    if (cached !== undefined) return cached;
-    if (this.#boots.size >= maxCachedBoots) this.#boots.clear();
-    const row = (this.#findBoot.get(vehicle, bootId) ?? this.#insertBoot.get(vehicle, bootId)) as { id: bigint };
-    this.#boots.set(key, row.id);
-    return row.id;
+  /** The clock is learnt from before anything of the batch is stored. Between two steps its ends tell all. */
+  #learnFrom(vehicle: string, rows: readonly TelemetryRow[]): void {
+    const first = rows[0]?.stamp;
+    const last = rows.at(-1)?.stamp;
+    if (first === undefined || last === undefined || !first.synchronised) return; // a batch has one clock quality
+    const boot = this.#boots.boot(vehicle, first.bootId);
+    this.#boots.learn(boot, first);
+    const apartNs = last.capturedAtNs - last.monotonicNs - first.capturedAtNs + first.monotonicNs;
+    if (apartNs > sameOffsetNs || apartNs < -sameOffsetNs) for (const row of rows) this.#boots.learn(boot, row.stamp);
+    else this.#boots.learn(boot, last);
   }
 }
 

@@ -1,6 +1,9 @@
 /** The tables of central, version by version. A migration that has been released is never changed; add the next one. */
+import { fromBinary } from '@bufbuild/protobuf';
 import { type CreateTableBuilder, type Kysely, sql } from 'kysely';
 import type { Migration } from 'kysely/migration';
+import { RecordSchema } from '../../sync/wire/wire_pb.js';
+import { createClocks } from './clock-migration.ts';
 import { VALUES_PER_ROW } from './schema.ts';
 
 type Table = CreateTableBuilder<string, string>;
@@ -181,6 +184,45 @@ async function createEvents(db: Kysely<unknown>): Promise<void> {
   await clustered(records).execute();
 }
 
+async function createLostFiles(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('lost_files')
+    .addColumn('vehicle', 'text', (column) => column.notNull())
+    .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('reason', 'text', (column) => column.notNull())
+    .addPrimaryKeyConstraint('lost_files_key', ['vehicle', 'name'])
+    .execute();
+  // Until now these drops were kept among the records only.
+  const said = await sql<{ vehicle: string; body: Uint8Array }>`
+    select vehicle, body from records join ledgers on ledgers.id = ledger_id where kind = 'drop'`.execute(db);
+  for (const { vehicle, body: bytes } of said.rows) {
+    const { body } = fromBinary(RecordSchema, bytes);
+    if (body.case !== 'drop' || !body.value.stream.startsWith('blob/')) continue;
+    const { stream, reason } = body.value;
+    await sql`insert into lost_files (vehicle, name, reason) values (${vehicle}, ${stream}, ${reason})
+      on conflict do nothing`.execute(db);
+  }
+}
+
+async function createCommands(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable('commands')
+    .addColumn('command_id', 'text', (column) => column.primaryKey())
+    .addColumn('vehicle', 'text', (column) => column.notNull())
+    .addColumn('kind', 'text', (column) => column.notNull())
+    .addColumn('parameters', 'text', (column) => column.notNull())
+    .addColumn('issued_ms', 'bigint', (column) => column.notNull())
+    .addColumn('expires_ms', 'bigint', (column) => column.notNull())
+    .addColumn('finished_ms', 'bigint')
+    .addColumn('state', 'text', (column) => column.notNull())
+    .addColumn('code', 'text', (column) => column.notNull())
+    .addColumn('message', 'text', (column) => column.notNull())
+    .addColumn('result_values', 'text', (column) => column.notNull())
+    .execute();
+  await db.schema.createIndex('commands_vehicle').on('commands').columns(['vehicle', 'issued_ms']).execute();
+  await db.schema.createIndex('commands_state').on('commands').columns(['state']).execute();
+}
+
 /** By name, in the order they are applied. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-first-tables': {
@@ -189,6 +231,13 @@ export const migrations: Readonly<Record<string, Migration>> = {
       await createLedger(db);
       await createTelemetry(db);
       await createEvents(db);
+    },
+  },
+  '0002-clocks-and-commands': {
+    async up(db: Kysely<unknown>): Promise<void> {
+      await createClocks(db);
+      await createLostFiles(db);
+      await createCommands(db);
     },
   },
 };

@@ -2,7 +2,8 @@
 import { toBinary } from '@bufbuild/protobuf';
 import type { Statement } from 'better-sqlite3';
 import { RecordSchema, type Record as WireRecord } from '../../sync/wire/wire_pb.js';
-import { isBlobName } from '../ingest/incoming.ts';
+import { isLostFileName } from '../ingest/incoming.ts';
+import { type Boot, timeOf } from './boot-clocks.ts';
 import type { SqliteConnection } from './database.ts';
 
 /** Where a record came from. */
@@ -10,8 +11,8 @@ export interface RecordOrigin {
   readonly vehicle: string;
   readonly ledgerId: bigint;
   readonly receivedMs: number;
-  /** The key of the record's boot id. */
-  readonly bootKey: bigint;
+  /** The boot of the record's boot id. */
+  readonly boot: Boot;
   /** The ledger of another stream of the same epoch; null when the vehicle has opened too many. */
   readonly ledgerOf: (stream: string) => bigint | null;
 }
@@ -25,13 +26,14 @@ export class RecordWriter {
   readonly #insertDrop: Statement;
   readonly #insertRecord: Statement;
   readonly #upsertDiagnostic: Statement;
+  readonly #insertLost: Statement;
 
   constructor(writer: SqliteConnection) {
     this.#eventOwner = writer.prepare('select vehicle from events where event_id = ?');
     this.#insertEvent = writer.prepare(
       `insert into events (event_id, vehicle, ledger_id, sequence, captured_at_ns, monotonic_ns, boot_id, synchronised,
-         estimated_error_ns, received_ms, label, score, scores, duration_s, model_name, model_version)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
+         estimated_error_ns, original_captured_at_ns, received_ms, label, score, scores, duration_s, model_name, model_version)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
     );
     this.#insertClip = writer.prepare(
       `insert into clips (vehicle, event_id, ledger_id, sequence, sha256, bytes, start_ns, end_ns)
@@ -46,8 +48,11 @@ export class RecordWriter {
     );
     this.#insertRecord = writer.prepare(
       `insert into records (ledger_id, sequence, captured_at_ns, monotonic_ns, boot_id, synchronised,
-         estimated_error_ns, kind, body)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
+         estimated_error_ns, original_captured_at_ns, kind, body)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
+    );
+    this.#insertLost = writer.prepare(
+      'insert into lost_files (vehicle, name, reason) values (?, ?, ?) on conflict do nothing',
     );
     this.#upsertDiagnostic = writer.prepare(
       `insert into diagnostics (vehicle, source, ledger_id, sequence, captured_at_ns, level, code, message, cure, readings)
@@ -79,8 +84,10 @@ export class RecordWriter {
       this.#insertClip.run(origin.vehicle, eventId, origin.ledgerId, record.sequence, sha256, bytes, startNs, endNs);
     } else if (body.case === 'drop') {
       const { stream, firstSequence, lastSequence, reason } = body.value;
-      const ledgerId = isBlobName(stream) ? null : origin.ledgerOf(stream);
+      const isFile = isLostFileName(stream);
+      const ledgerId = isFile ? null : origin.ledgerOf(stream);
       const said = reason === '' ? droppedReasonFallback : reason;
+      if (isFile) this.#insertLost.run(origin.vehicle, stream, said);
       if (ledgerId === null) this.#keep(record, origin);
       else this.#insertDrop.run(ledgerId, origin.ledgerId, record.sequence, firstSequence, lastSequence, said);
     } else {
@@ -98,16 +105,18 @@ export class RecordWriter {
     const scores = Object.fromEntries(
       impact.scores.filter(({ score }) => Number.isFinite(score)).map(({ label, score }) => [label, score]),
     );
+    const time = timeOf(origin.boot, record);
     const { changes } = this.#insertEvent.run(
       impact.eventId,
       origin.vehicle,
       origin.ledgerId,
       record.sequence,
-      record.capturedAtNs,
+      time.capturedAtNs,
       record.monotonicNs,
-      origin.bootKey,
+      origin.boot.key,
       record.synchronised ? 1 : 0,
       record.estimatedErrorNs,
+      time.originalNs,
       origin.receivedMs,
       impact.label,
       impact.score,
@@ -139,14 +148,16 @@ export class RecordWriter {
   }
 
   #keep(record: WireRecord, origin: RecordOrigin): void {
+    const time = timeOf(origin.boot, record);
     this.#insertRecord.run(
       origin.ledgerId,
       record.sequence,
-      record.capturedAtNs,
+      time.capturedAtNs,
       record.monotonicNs,
-      origin.bootKey,
+      origin.boot.key,
       record.synchronised ? 1 : 0,
       record.estimatedErrorNs,
+      time.originalNs,
       record.body.case ?? 'unknown',
       record.body.case === 'opaque' ? record.body.value : toBinary(RecordSchema, record),
     );

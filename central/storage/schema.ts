@@ -11,9 +11,16 @@ type Key = ColumnType<bigint, bigint | number | undefined, never>;
 /** How many value columns one row of `telemetry` has; a stream with more fields takes further rows (`part`). */
 export const VALUES_PER_ROW = 8;
 
-/** The time of a record as the vehicle knew it, with what is needed to put it right later. */
+/** The tables whose records central puts right when their vehicle learns the time. */
+export const correctedTables = ['events', 'records', 'telemetry'] as const;
+export type CorrectedTable = (typeof correctedTables)[number];
+
+/** The time of a record, with what is needed to put it right later. */
 interface StampColumns {
+  /** As the vehicle knew it, or put right. */
   captured_at_ns: Integer;
+  /** As the vehicle knew it, where central put it right; else null. */
+  original_captured_at_ns: IntegerOrNull;
   monotonic_ns: Integer;
   boot_id: Integer;
   synchronised: Integer;
@@ -37,6 +44,22 @@ interface BootTable {
   id: Key;
   vehicle: string;
   boot_id: string;
+}
+
+/** What the synchronised stamps of a boot said of its clock; offsets are UTC − monotonic (clock-spans.ts). */
+interface ClockSpanTable {
+  boot_id: Integer;
+  first_monotonic_ns: Integer;
+  first_offset_ns: Integer;
+  offset_ns: Integer;
+  error_ns: Integer;
+}
+
+/** Stored records of a boot whose times are still to be put right, from this monotonic time on. */
+interface ClockCorrectionTable {
+  boot_id: Integer;
+  source: CorrectedTable;
+  from_ns: Integer;
 }
 
 /** One ledger per (vehicle, outbox epoch, stream). */
@@ -73,6 +96,10 @@ interface SeriesTable {
   latest_ledger_id: IntegerOrNull;
   latest_sequence: IntegerOrNull;
   latest_captured_at_ns: IntegerOrNull;
+  latest_original_captured_at_ns: IntegerOrNull;
+  latest_boot_id: IntegerOrNull;
+  latest_monotonic_ns: IntegerOrNull;
+  latest_synchronised: IntegerOrNull;
   /** JSON: field name to number or null. */
   latest_values: string | null;
 }
@@ -128,7 +155,7 @@ interface RecordTable extends StampColumns {
   body: Uint8Array;
 }
 
-/** The newest diagnostic of each source. */
+/** The newest diagnostic of each source; its stamp is in `records` under (`ledger_id`, `sequence`). */
 interface DiagnosticTable {
   vehicle: string;
   source: string;
@@ -153,9 +180,36 @@ interface BlobTable {
   complete: Integer;
 }
 
+/** What will never come because the vehicle gave it up: `blob/<sha256>` a file, `clip/<event id>` a clip not made. */
+interface LostFileTable {
+  vehicle: string;
+  name: string;
+  reason: string;
+}
+
+/** What was asked of a vehicle, and what came of it. Times are central's, in ms. */
+export interface CommandTable {
+  command_id: string;
+  vehicle: string;
+  kind: string;
+  /** JSON: what the request said beside the kind. */
+  parameters: string;
+  issued_ms: Integer;
+  expires_ms: Integer;
+  finished_ms: IntegerOrNull;
+  /** `pending`, `done`, `refused`, `failed`, `expired`. */
+  state: string;
+  code: string;
+  message: string;
+  /** JSON: name to text. */
+  result_values: string;
+}
+
 export interface CentralTables {
   vehicles: VehicleTable;
   boots: BootTable;
+  clock_spans: ClockSpanTable;
+  clock_corrections: ClockCorrectionTable;
   ledgers: LedgerTable;
   held_ranges: HeldRangeTable;
   dropped_ranges: DroppedRangeTable;
@@ -167,4 +221,6 @@ export interface CentralTables {
   records: RecordTable;
   diagnostics: DiagnosticTable;
   blobs: BlobTable;
+  lost_files: LostFileTable;
+  commands: CommandTable;
 }

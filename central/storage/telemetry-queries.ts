@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import type { History, Latest } from '../api/schemas.ts';
 import { type CentralTables, VALUES_PER_ROW } from './schema.ts';
-import { atOfNs } from './times.ts';
+import { atOfNs, clockOf } from './times.ts';
 
 type Reader = Kysely<CentralTables>;
 
@@ -11,7 +11,13 @@ type Reader = Kysely<CentralTables>;
 export async function readLatest(db: Reader, vehicle: string): Promise<Latest> {
   const rows = await db
     .selectFrom('series')
-    .select(['stream', 'latest_captured_at_ns', 'latest_values'])
+    .select([
+      'stream',
+      'latest_captured_at_ns',
+      'latest_original_captured_at_ns',
+      'latest_synchronised',
+      'latest_values',
+    ])
     .where('vehicle', '=', vehicle)
     .where('latest_values', 'is not', null)
     .orderBy('stream')
@@ -21,6 +27,10 @@ export async function readLatest(db: Reader, vehicle: string): Promise<Latest> {
       stream: row.stream,
       captured_at: atOfNs(row.latest_captured_at_ns ?? 0n),
       captured_at_ns: String(row.latest_captured_at_ns ?? 0n),
+      clock: clockOf(row.latest_synchronised !== 0n, row.latest_original_captured_at_ns),
+      ...(row.latest_original_captured_at_ns !== null && {
+        original_captured_at: atOfNs(row.latest_original_captured_at_ns),
+      }),
       values: JSON.parse(row.latest_values ?? '{}') as Record<string, number | null>,
     })),
   };
@@ -70,11 +80,15 @@ export async function readHistory(db: Reader, question: HistoryQuestion): Promis
       part: Math.floor(Number(position) / VALUES_PER_ROW),
       column: Number(position) % VALUES_PER_ROW,
     }));
-  const answer: History = { stream, from: atOfNs(fromNs), to: atOfNs(toNs), fields: {} };
+  const fieldsOf: History['fields'] = {};
+  let records: History['records'] | null = null;
   for (const [part, inPart] of Map.groupBy(places, (place) => place.part)) {
-    Object.assign(answer.fields, await readPart(db, series.id, part, inPart, question));
+    const read = await readPart(db, series.id, part, inPart, question);
+    Object.assign(fieldsOf, read.fields);
+    records ??= read.records; // every part says the same of the records that it has
   }
-  return answer;
+  const none = { synchronised: 0, corrected: 0, unsynchronised: 0 };
+  return { stream, from: atOfNs(fromNs), to: atOfNs(toNs), fields: fieldsOf, records: records ?? none };
 }
 
 /** One statement looks at no more rows than about this: the process goes on committing between two of them. */
@@ -102,7 +116,7 @@ async function readPart(
   part: number,
   places: readonly FieldPlace[],
   { fromNs, toNs, points }: HistoryQuestion,
-): Promise<History['fields']> {
+): Promise<Pick<History, 'fields' | 'records'>> {
   const widthNs = (toNs - fromNs + BigInt(points) - 1n) / BigInt(points);
   const columns = places.flatMap(({ column }) => {
     const value = sql.ref(`v${column}`);
@@ -115,18 +129,24 @@ async function readPart(
     ];
   });
   const buckets = new Map<bigint, Bucket>();
+  const records = { synchronised: 0, corrected: 0, unsynchronised: 0 };
   for (let firstNs = fromNs; firstNs < toNs; ) {
     const endNs = await sliceEnd(db, seriesId, part, firstNs, toNs);
     const { rows } = await sql<SliceRow>`
       select (captured_at_ns - ${fromNs}) / ${widthNs} as bucket, count(*) as records,
-        avg(captured_at_ns - ${fromNs}) as offset_ns, ${sql.join(columns)} from telemetry
+        sum(synchronised) as synchronised, count(original_captured_at_ns) as corrected, avg(captured_at_ns - ${fromNs}) as offset_ns, ${sql.join(columns)} from telemetry
       where series_id = ${seriesId} and part = ${part} and captured_at_ns >= ${firstNs} and captured_at_ns < ${endNs}
       group by 1 order by 1`.execute(db);
-    for (const row of rows) addSlice(buckets, places, row);
+    for (const row of rows) {
+      addSlice(buckets, places, row);
+      records.synchronised += Number(row.synchronised);
+      records.corrected += Number(row.corrected);
+      records.unsynchronised += Number(row.records - row.synchronised - row.corrected);
+    }
     firstNs = endNs;
     await nextTurn();
   }
-  return toFields(buckets, places, fromNs);
+  return { fields: toFields(buckets, places, fromNs), records };
 }
 
 /** Where the slice that begins at `firstNs` ends; rows of one time are never cut apart. */
@@ -147,7 +167,13 @@ async function sliceEnd(db: Reader, seriesId: bigint, part: number, firstNs: big
 }
 
 /** Beside these, for each field: count<n> (bigint), mean<n>, low<n>, high<n> (number, null without a value). */
-type SliceRow = { bucket: bigint; records: bigint; offset_ns: number } & Record<string, number | bigint | null>;
+type SliceRow = {
+  bucket: bigint;
+  records: bigint;
+  synchronised: bigint;
+  corrected: bigint;
+  offset_ns: number;
+} & Record<string, number | bigint | null>;
 
 function addSlice(buckets: Map<bigint, Bucket>, places: readonly FieldPlace[], row: SliceRow): void {
   const empty = () => ({ count: 0, sum: 0, low: Number.POSITIVE_INFINITY, high: Number.NEGATIVE_INFINITY });

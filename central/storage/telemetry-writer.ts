@@ -1,6 +1,7 @@
 /** Writes numeric rows inside the writing transaction: field names become value columns, the newest row is kept at hand. */
 import type { Statement } from 'better-sqlite3';
 import type { TelemetryRow } from '../../sync/wire/telemetry.ts';
+import { type Boot, type StoredTime, timeOf } from './boot-clocks.ts';
 import type { SqliteConnection } from './database.ts';
 import { VALUES_PER_ROW } from './schema.ts';
 
@@ -15,10 +16,10 @@ interface Series {
   latestSequence: number;
 }
 
-/** What became of a batch: how many rows are the newest of their series, for the live view. */
-export interface WrittenRows {
-  /** New rows that are newer than all before, oldest first. */
-  readonly advanced: readonly TelemetryRow[];
+/** A row with the time it was stored under. */
+export interface WrittenRow {
+  readonly row: TelemetryRow;
+  readonly time: StoredTime;
 }
 
 type Bindable = number | bigint | string | null;
@@ -50,13 +51,15 @@ export class TelemetryWriter {
     this.#findFields = writer.prepare('select name, position from series_fields where series_id = ?');
     this.#insertField = writer.prepare('insert into series_fields (series_id, position, name) values (?, ?, ?)');
     this.#setLatest = writer.prepare(
-      'update series set latest_ledger_id = ?, latest_sequence = ?, latest_captured_at_ns = ?, latest_values = ? where id = ?',
+      `update series set latest_ledger_id = ?, latest_sequence = ?, latest_captured_at_ns = ?,
+         latest_original_captured_at_ns = ?, latest_boot_id = ?, latest_monotonic_ns = ?, latest_synchronised = ?,
+         latest_values = ? where id = ?`,
     );
     const columns = Array.from({ length: VALUES_PER_ROW }, (_, index) => `v${index}`);
     this.#insertRow = writer.prepare(
       `insert into telemetry (series_id, part, captured_at_ns, ledger_id, sequence, monotonic_ns, boot_id, synchronised,
-         estimated_error_ns, ${columns.join(', ')})
-       values (${Array.from({ length: 9 + VALUES_PER_ROW }, () => '?').join(', ')}) on conflict do nothing`,
+         estimated_error_ns, original_captured_at_ns, ${columns.join(', ')})
+       values (${Array.from({ length: 10 + VALUES_PER_ROW }, () => '?').join(', ')}) on conflict do nothing`,
     );
   }
 
@@ -75,36 +78,41 @@ export class TelemetryWriter {
       : `fields: expected at most ${maxFieldsPerSeries} a stream, found ${fields}`;
   }
 
-  /** Inserts rows that the ledger found new. `bootKeyOf` gives the key of a boot id. Every row has the same fields. */
+  /**
+   * Inserts rows that the ledger found new; every row has the same fields. `bootOf` gives the boot of a boot id. Returns
+   * those that are newer than all before, oldest first, for the live view.
+   */
   write(
     vehicle: string,
     stream: string,
     ledgerId: bigint,
     rows: readonly TelemetryRow[],
-    bootKeyOf: (bootId: string) => bigint,
-  ): WrittenRows {
+    bootOf: (bootId: string) => Boot,
+  ): WrittenRow[] {
     const series = this.#seriesOf(vehicle, stream);
     const layout = this.#layoutOf(series, Object.keys(rows[0]?.values ?? {}));
-    const advanced: TelemetryRow[] = [];
+    const advanced: WrittenRow[] = [];
     let bootId = '';
-    let bootKey = 0n;
+    let boot: Boot | null = null;
     for (const row of rows) {
       const { stamp } = row;
-      if (bootKey === 0n || stamp.bootId !== bootId) {
+      if (boot === null || stamp.bootId !== bootId) {
         bootId = stamp.bootId;
-        bootKey = bootKeyOf(bootId);
+        boot = bootOf(bootId);
       }
+      const time = timeOf(boot, stamp);
       for (const [part, fields] of layout) {
         const bound: Bindable[] = [
           series.id,
           part,
-          stamp.capturedAtNs,
+          time.capturedAtNs,
           ledgerId,
           row.sequence,
           stamp.monotonicNs,
-          bootKey,
+          boot.key,
           stamp.synchronised ? 1 : 0,
           stamp.estimatedErrorNs ?? -1n,
+          time.originalNs,
         ];
         for (const name of fields) bound.push(name === null ? null : orNull(row.values[name]));
         this.#insertRow.run(bound);
@@ -115,14 +123,27 @@ export class TelemetryWriter {
       ) {
         series.latestLedgerId = ledgerId;
         series.latestSequence = row.sequence;
-        advanced.push(row);
+        advanced.push({ row, time });
       }
     }
     const newest = advanced.at(-1);
-    if (newest !== undefined) {
-      this.#setLatest.run(ledgerId, newest.sequence, newest.stamp.capturedAtNs, valuesAsJson(newest.values), series.id);
-    }
-    return { advanced };
+    if (newest !== undefined) this.#noteLatest(series, ledgerId, newest, bootOf(newest.row.stamp.bootId));
+    return advanced;
+  }
+
+  #noteLatest(series: Series, ledgerId: bigint, { row, time }: WrittenRow, boot: Boot): void {
+    const { monotonicNs, synchronised } = row.stamp;
+    this.#setLatest.run(
+      ledgerId,
+      row.sequence,
+      time.capturedAtNs,
+      time.originalNs,
+      boot.key,
+      monotonicNs,
+      synchronised ? 1 : 0,
+      valuesAsJson(row.values),
+      series.id,
+    );
   }
 
   /** For each part in use: the field in each value column, or null. A batch without fields still leaves its rows. */

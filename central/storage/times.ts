@@ -1,4 +1,11 @@
 /** Times as the REST contract writes them. */
+import type { Clock } from '../api/schemas.ts';
+
+/** What is known of a stored time; `originalNs` is the vehicle's own where central put it right. */
+export function clockOf(synchronised: boolean, originalNs: bigint | null): Clock {
+  if (synchronised) return 'synchronised';
+  return originalNs === null ? 'unsynchronised' : 'corrected';
+}
 
 /** RFC 3339 in UTC with milliseconds, of UTC nanoseconds since 1970; what no calendar date can show becomes its limit. */
 export function atOfNs(ns: bigint): string {

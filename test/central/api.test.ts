@@ -106,6 +106,7 @@ describe('vehicles', () => {
         message: 'm',
         cure: 'c',
         at: '2026-01-02T03:04:06.000Z',
+        clock: 'synchronised',
         values: { restarts: '2' },
       },
     ]);
@@ -118,12 +119,14 @@ describe('vehicles', () => {
         stream: 'bme680/environment',
         captured_at: '2026-01-02T03:05:45.000Z',
         captured_at_ns: String(baseNs + 100_000_000_000n),
+        clock: 'synchronised',
         values: { temperature_c: 100 },
       },
       {
         stream: 'health/process',
         captured_at: '2026-01-02T03:04:06.000Z',
         captured_at_ns: String(baseNs + 1_000_000_000n),
+        clock: 'synchronised',
         values: { cpu_ratio: 0.25, soc_temperature_c: null },
       },
     ]);
@@ -132,7 +135,8 @@ describe('vehicles', () => {
   test('history in buckets of minimum, mean and maximum', async () => {
     const query =
       'stream=bme680/environment&field=temperature_c&from=2026-01-02T03:04:06Z&to=2026-01-02T03:05:46Z&points=10';
-    const { fields } = await fetchAs(`/api/vehicles/truck-1/history?${query}`, historySchema);
+    const { fields, records } = await fetchAs(`/api/vehicles/truck-1/history?${query}`, historySchema);
+    expect(records).toEqual({ synchronised: 100, corrected: 0, unsynchronised: 0 });
     const field = fields.temperature_c;
     expect(field?.min).toEqual([1, 11, 21, 31, 41, 51, 61, 71, 81, 91]);
     expect(field?.mean[0]).toBe(5.5);
@@ -272,6 +276,7 @@ describe('live view, operation and documents', () => {
       vehicle: 'truck-1',
       stream: 'live/one',
       captured_at: '2026-01-02T03:04:06.000Z',
+      clock: 'synchronised',
       values: { x: 4, y: null },
     });
     expect(eventSchema.strict().parse(JSON.parse(messages[1]?.[1] ?? '')).id).toBe('event-4');
@@ -312,6 +317,8 @@ describe('live view, operation and documents', () => {
       '/api/live',
       '/api/vehicles',
       '/api/vehicles/{id}',
+      '/api/vehicles/{id}/commands',
+      '/api/vehicles/{id}/commands/{command}',
       '/api/vehicles/{id}/history',
       '/api/vehicles/{id}/latest',
       '/api/vehicles/{id}/ledger',

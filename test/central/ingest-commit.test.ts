@@ -40,6 +40,10 @@ beforeEach(async () => {
   ingest = new Ingest({
     store: {
       markAllOffline: () => store.markAllOffline(),
+      get isCorrectionOwed() {
+        return store.isCorrectionOwed;
+      },
+      correctSlice: () => store.correctSlice(),
       async commit(contents, nowMs) {
         await obstacle(contents);
         return await store.commit(contents, nowMs);

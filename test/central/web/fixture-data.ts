@@ -79,6 +79,7 @@ export function makeVehicles(nowMs: number): VehicleDetail[] {
     message: 'Working.',
     cure: '',
     at: iso(nowMs - 4_000),
+    clock: 'synchronised' as const,
     values,
   });
   const good = [
@@ -94,6 +95,7 @@ export function makeVehicles(nowMs: number): VehicleDetail[] {
     message: 'Expected a BME680 at address 0x76 of /dev/i2c-1, found no answer (Remote I/O error) for 42 s.',
     cure: 'Check the four wires of the sensor against hardware/bme680.md, then its address.',
     at: iso(nowMs - 42_000),
+    clock: 'synchronised' as const,
     values: { errors: '42', last_error: 'EREMOTEIO' },
   };
   const dusty = {
@@ -103,6 +105,7 @@ export function makeVehicles(nowMs: number): VehicleDetail[] {
     message: 'Expected at most 1 bad frame a minute, found 7.',
     cure: 'Shorten or shield the serial cable.',
     at: iso(nowMs - 90_000),
+    clock: 'synchronised' as const,
     values: { frames: '3211', checksum_errors: '7' },
   };
   const base = { agent_version: '0.1.0', model, storage_bytes: 734_003_200 };
@@ -151,6 +154,7 @@ export function makeEvent(id: string, vehicle: string, label: string, score: num
     vehicle,
     captured_at: iso(atMs),
     captured_at_ns: ns(atMs),
+    clock: 'synchronised',
     received_at: iso(atMs + 640),
     label,
     score,
@@ -159,6 +163,7 @@ export function makeEvent(id: string, vehicle: string, label: string, score: num
     model,
     clip: {
       state: 'ready',
+      lost_reason: '',
       bytes: 3_421_184,
       received_bytes: 3_421_184,
       sha256: 'c0ffee'.padEnd(64, '0'),
@@ -192,6 +197,7 @@ export function makeLatest(vehicle: VehicleDetail, nowMs: number): Latest {
       stream,
       captured_at: iso(atMs),
       captured_at_ns: ns(atMs),
+      clock: 'synchronised',
       values: sampleOf(stream, atMs),
     })),
   };
@@ -218,7 +224,8 @@ export function makeHistory(query: URLSearchParams, nowMs: number): History {
     }
     fields[field] = made;
   }
-  return { stream, from: iso(fromMs), to: iso(toMs), fields };
+  const records = { synchronised: points, corrected: 0, unsynchronised: 0 };
+  return { stream, from: iso(fromMs), to: iso(toMs), fields, records };
 }
 
 export function makeLedger(vehicle: string): Ledger {

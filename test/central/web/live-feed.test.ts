@@ -97,6 +97,7 @@ describe('what the live feed brought', () => {
       vehicle: 'van-01',
       stream: 'bme680/environment',
       captured_at: new Date(t).toISOString(),
+      clock: 'synchronised' as const,
       values: { temperature_c: value },
     });
     for (let second = 1; second <= 1_500; second += 1) store.addSample(sample(second * 1000, second));
@@ -108,10 +109,11 @@ describe('what the live feed brought', () => {
   });
 
   it('replaces the newest values of a stream, but not by older ones', () => {
+    const clock = 'synchronised' as const;
     const streams = [
-      { stream: 'a', captured_at: '2026-01-01T00:00:10.000Z', captured_at_ns: '1', values: { x: 1, y: 2 } },
+      { stream: 'a', captured_at: '2026-01-01T00:00:10.000Z', captured_at_ns: '1', clock, values: { x: 1, y: 2 } },
     ];
-    const newer = { vehicle: 'v', stream: 'a', captured_at: '2026-01-01T00:00:11.000Z', values: { x: 5 } };
+    const newer = { vehicle: 'v', stream: 'a', captured_at: '2026-01-01T00:00:11.000Z', clock, values: { x: 5 } };
     const older = { ...newer, captured_at: '2026-01-01T00:00:09.000Z' };
     expect(withSample(streams, newer)[0]).toMatchObject({
       values: { x: 5, y: 2 },

@@ -93,6 +93,7 @@ export function withSample(streams: readonly LatestStream[], sample: LiveSample)
     stream: sample.stream,
     captured_at: sample.captured_at,
     captured_at_ns: `${BigInt(at) * 1_000_000n}`,
+    clock: sample.clock,
     values: { ...known?.values, ...sample.values },
   };
   return known ? streams.map((one) => (one === known ? fresh : one)) : [...streams, fresh];
