@@ -5,10 +5,11 @@ import type { Check } from './doctor/check.ts';
 import { checkBme680, checkParticulate, checkSound } from './doctor/devices.ts';
 import { checkClock, checkDataFolder, checkDisk, checkNode } from './doctor/machine.ts';
 import { checkModel } from './doctor/model.ts';
+import { checkRos } from './doctor/ros.ts';
 
 /** Checks everything that the agent needs with this configuration, in the order it is worth curing. Never rejects. */
 export async function doctor(config: AgentConfig, signal?: AbortSignal): Promise<Check[]> {
-  const { sensors, detector, sync, data_dir: dataFolder } = config;
+  const { sensors, detector, sync, graph, data_dir: dataFolder } = config;
   const checks: readonly (() => Promise<Check>)[] = [
     () => checkNode(),
     () => checkDataFolder(dataFolder),
@@ -19,6 +20,7 @@ export async function doctor(config: AgentConfig, signal?: AbortSignal): Promise
     () => checkSound(sensors.uma8),
     () => checkModel(detector, sensors.uma8.source === 'none' ? null : sensors.uma8.sample_rate_hz),
     () => checkBroker(sync),
+    () => checkRos(graph),
   ];
   const results: Check[] = [];
   for (const check of checks) {

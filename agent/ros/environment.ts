@@ -118,7 +118,7 @@ function notSourced(env: RosSurroundings['env']): RosProblem {
 function noMiddleware(middleware: string, prefixes: readonly string[], distro: string): RosProblem {
   const there = prefixes
     .flatMap((prefix) => namesIn(join(prefix, 'lib')))
-    .map((name) => /^lib(rmw_(?:\w+_)?(?:cpp|dynamic_cpp|connextdds|gurumdds\w*))\.so$/.exec(name)?.[1])
+    .map((name) => /^lib(rmw_[a-z0-9]+(?:_dynamic)?_cpp|rmw_connextdds)\.so$/.exec(name)?.[1])
     .filter((name) => name !== undefined);
   const cure =
     there.length === 0

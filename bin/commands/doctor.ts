@@ -7,7 +7,7 @@ const MARKS = { ok: '✓', warn: '!', error: '✗' } as const;
 
 export function doctorCommand(): Command {
   return new Command('doctor')
-    .summary('check devices, permissions, clock, disk, broker and model')
+    .summary('check devices, permissions, clock, disk, broker, model and ROS 2')
     .description('Checks what the agent needs with the given configuration, and tells the cure of what is wrong.')
     .option('--config <file>', 'the configuration of the agent', '/etc/fender/agent.yaml')
     .option('--json', 'print one JSON array instead of text')
