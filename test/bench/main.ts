@@ -2,6 +2,7 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchAgent } from './agent.ts';
+import { benchClockCorrection } from './clock-correction.ts';
 import { benchEdgeToCentral } from './edge-to-central.ts';
 import type { MemoryFigures } from './memory.ts';
 import { benchOutbox } from './outbox.ts';
@@ -16,7 +17,7 @@ interface Row {
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
-    only: { type: 'string', default: 'agent,recorder,outbox,sync' },
+    only: { type: 'string', default: 'agent,recorder,outbox,sync,clock' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -97,16 +98,29 @@ async function syncRows(): Promise<Row[]> {
   ];
 }
 
+async function clockRows(): Promise<Row[]> {
+  const hour = await benchClockCorrection(14_400);
+  const million = await benchClockCorrection(1_000_000);
+  const longestMs = Math.round(million.longestSliceMs);
+  return [
+    {
+      figure: 'times of stored rows put right: one hour of telemetry, 10⁶ rows',
+      measured: `${hour.seconds.toFixed(2)} s, ${million.seconds.toFixed(1)} s (at most ${longestMs} ms at once)`,
+      asked: '–',
+    },
+  ];
+}
+
 function note(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
 async function main(): Promise<void> {
   if (values.help) {
-    process.stdout.write('npm run bench -- [--minutes N] [--only agent,recorder,outbox,sync]\n');
+    process.stdout.write('npm run bench -- [--minutes N] [--only agent,recorder,outbox,sync,clock]\n');
     return;
   }
-  const parts = { recorder: recorderRows, outbox: outboxRows, sync: syncRows, agent: agentRows };
+  const parts = { recorder: recorderRows, outbox: outboxRows, sync: syncRows, clock: clockRows, agent: agentRows };
   const rows: Row[] = [];
   for (const [name, measure] of Object.entries(parts)) {
     if (!values.only.split(',').includes(name)) continue;
