@@ -1,7 +1,7 @@
 /** What the agent does at fixed times: discipline the clock, publish its quality, tell diagnostics and health, remove old recordings. */
 import { join } from 'node:path';
 import type { Diagnostic, Stamp } from '../drivers/sample.ts';
-import type { ClockStep } from './clock.ts';
+import type { ClockStatistics, ClockStep } from './clock.ts';
 import type { ClockQuality } from './clock-quality.ts';
 import type { AgentConfig } from './config/schema.ts';
 import type { Publish } from './graph.ts';
@@ -23,7 +23,6 @@ export class Upkeep {
   readonly #parts: AgentParts;
   readonly #health: HealthNode;
   readonly #publishTime: Publish<Stamp>;
-  #clockSteps = 0;
   #lastStepMs = Number.NEGATIVE_INFINITY;
   #retaining: Promise<unknown> = Promise.resolve();
   #isRetaining = false;
@@ -57,18 +56,23 @@ export class Upkeep {
     const { clock, recorder, report } = this.#parts;
     const stamp = clock.now();
     this.#publishTime(stamp, stamp);
-    if (performance.now() - this.#lastStepMs > STEP_NEWS_MS) report(clockDiagnostic(clock.quality(), this.#clockSteps));
+    if (performance.now() - this.#lastStepMs > STEP_NEWS_MS) {
+      report(clockDiagnostic(clock.quality(), clock.statistics()));
+    }
     // A full disk pauses the recording: what can be given up goes now, not at the next round.
     if (recorder.stats().state === 'paused') this.#retain();
   }
 
-  #stepped({ stepNs }: ClockStep): void {
-    this.#clockSteps += 1;
+  #stepped({ stepNs, stamp }: ClockStep): void {
+    const { clock, diagnostics, log } = this.#parts;
     this.#lastStepMs = performance.now();
+    this.#publishTime(stamp, stamp);
     const stepS = Number(stepNs) / 1e9;
     const message = `the system clock jumped by ${stepS.toFixed(3)} s; later stamps are in the new time`;
-    const values = { step_s: stepS, steps: this.#clockSteps };
-    this.#parts.report({ source: 'clock', level: 'warn', code: 'step', message, cure: '', values });
+    const values = { step_s: stepS, steps: clock.statistics().steps };
+    // Each step is news, also one soon after another, which would not be logged as a state that stays.
+    log('warn', message, { source: 'clock', code: 'step' });
+    diagnostics.report({ source: 'clock', level: 'warn', code: 'step', message, cure: '', values });
   }
 
   #retain(): void {
@@ -93,7 +97,7 @@ export class Upkeep {
       recorder: recorderFigures(recorder.stats()),
       outbox: outboxFigures(outbox.stats()),
       clock: clock.quality(),
-      clockSteps: this.#clockSteps,
+      clockStatistics: clock.statistics(),
       syncConnected: session?.status().connected ?? false,
       ros: this.#parts.ros?.statistics() ?? null,
       synchroniser: this.#parts.synchroniser?.figures() ?? null,
@@ -101,9 +105,17 @@ export class Upkeep {
   }
 }
 
-function clockDiagnostic({ synchronised, estimatedErrorNs, source }: ClockQuality, steps: number): Diagnostic {
-  const errorS = estimatedErrorNs === null ? 'unknown' : Number(estimatedErrorNs) / 1e9;
-  const about = { source: 'clock', values: { synchronised: String(synchronised), error_s: errorS, source, steps } };
+function clockDiagnostic(quality: ClockQuality, { steps, leaps, slewingNs }: ClockStatistics): Diagnostic {
+  const { synchronised, estimatedErrorNs, source } = quality;
+  const values = {
+    synchronised: String(synchronised),
+    error_s: estimatedErrorNs === null ? 'unknown' : Number(estimatedErrorNs) / 1e9,
+    source,
+    steps,
+    leaps,
+    slewing_s: Number(slewingNs) / 1e9,
+  };
+  const about = { source: 'clock', values };
   if (synchronised) return { ...about, level: 'ok', code: 'ok', message: `synchronised, as ${source} says`, cure: '' };
   return {
     ...about,

@@ -1,6 +1,7 @@
 /** Serves the agent's figures to Prometheus, on localhost by default. */
 import type { AddressInfo } from 'node:net';
 import type { Diagnostic } from '../../drivers/sample.ts';
+import type { ClockStatistics } from '../clock.ts';
 import type { ClockQuality } from '../clock-quality.ts';
 import type { DetectorStatistics } from '../detector/supervisor.ts';
 import type { TopicStatistics } from '../graph.ts';
@@ -30,7 +31,7 @@ export interface HealthReport {
   readonly recorder: RecorderFigures;
   readonly outbox: OutboxFigures;
   readonly clock: ClockQuality;
-  readonly clockSteps: number;
+  readonly clockStatistics: ClockStatistics;
   readonly syncConnected: boolean;
   /** Null when the agent is not in ROS 2. */
   readonly ros: RosStatistics | null;
@@ -69,6 +70,7 @@ export function metricsText(report: HealthReport): string {
   addDetector(out, report.detector, report.impacts);
   addStorage(out, report.recorder, report.outbox);
   addClock(out, report);
+  addSoundClock(out, report.diagnostics);
   out.gauge('sync_connected', 'Whether the broker is connected.', report.syncConnected ? 1 : 0);
   if (report.ros !== null) addRos(out, report.ros);
   if (report.synchroniser !== null) addSynchroniser(out, report.synchroniser);
@@ -122,7 +124,29 @@ function addClock(out: Exposition, report: HealthReport): void {
   out.gauge('clock_synchronised', 'Whether the system clock is synchronised.', synchronised ? 1 : 0);
   const errorS = estimatedErrorNs === null ? Number.NaN : Number(estimatedErrorNs) / 1e9;
   out.gauge('clock_estimated_error_seconds', 'Estimated error of the system clock.', errorS);
-  out.counter('clock_steps_total', 'Steps of the system clock.', report.clockSteps);
+  const { steps, leaps, lastStepNs, slewingNs } = report.clockStatistics;
+  out.counter('clock_steps_total', 'Steps of the system clock.', steps);
+  out.counter('clock_leaps_total', 'Jumps of the system clock that were too small for a step.', leaps);
+  out.gauge('clock_last_step_seconds', 'The last step of the system clock.', Number(lastStepNs) / 1e9);
+  out.gauge(
+    'clock_slewing_seconds',
+    'How far stamps still are from a system clock that jumped.',
+    Number(slewingNs) / 1e9,
+  );
+}
+
+/** How well sound is stamped: what the array's device loop says of its crystal and of what it lost. */
+function addSoundClock(out: Exposition, diagnostics: HealthReport['diagnostics']): void {
+  const values = diagnostics.find(({ source }) => source === 'uma8')?.values;
+  if (values === undefined) return;
+  const number = (name: string): number => (typeof values[name] === 'number' ? values[name] : Number.NaN);
+  out.gauge(
+    'sound_drift_ratio',
+    'How much slower than nominal the crystal of the array is.',
+    number('drift_ppm') / 1e6,
+  );
+  out.gauge('sound_drift_doubt_ratio', 'How far that may be off.', number('drift_doubt_ppm') / 1e6);
+  out.gauge('sound_lost_frames', 'Frames of sound that never came, as far as known.', number('lost_frames'));
 }
 
 function addTopic(out: Exposition, { topic, published, subscriberErrors, encodeErrors }: TopicStatistics): void {
