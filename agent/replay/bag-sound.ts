@@ -1,17 +1,19 @@
-/** Reads the sound out of bags, message by message, finished bags or not. */
+/** Reads the sound out of bags, message by message, finished bags or not, as samples or as FLAC. */
 import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { McapStreamReader } from '@mcap/core';
 import { bagFiles } from '../bag/bag-folder.ts';
 import { decompressHandlers } from '../bag/mcap-records.ts';
 import { AgentError } from '../error.ts';
+import { plainSound } from '../sound/plain-sound.ts';
+import { compressedAudioType, flacTopicOf } from '../sound/raw-audio.ts';
 import type { ReplayedBlock } from './replayed-block.ts';
 
 const READ_BYTES = 1_048_576;
 
 /**
- * The sound of `topic` (foxglove_msgs/msg/RawAudio) in the bag or recording's folder at `path`, in the order of the file. A
- * bag that is cut off ends where it is cut off. Throws AgentError `sound-file` when there is no such sound in it.
+ * The sound of `topic` (foxglove_msgs/msg/RawAudio, or as FLAC on `<topic>/flac`) in the bag or recording's folder at `path`, in the
+ * order of the file. A bag that is cut off ends where it is cut off. Throws AgentError `sound-file` when there is no such sound in it.
  */
 export async function* readBagSound(path: string, topic: string): AsyncGenerator<ReplayedBlock> {
   const files = await bagFiles(path);
@@ -25,17 +27,22 @@ export async function* readBagSound(path: string, topic: string): AsyncGenerator
   const topics = new Set<string>();
   for (const file of files) {
     const reader = new McapStreamReader({ decompressHandlers });
-    const wanted = new Set<number>();
+    /** Types of the sound, by channel. */
+    const wanted = new Map<number, string>();
     for await (const piece of createReadStream(file, { highWaterMark: READ_BYTES })) {
       read += (piece as Buffer).length;
       reader.append(piece as Buffer);
       for (let record = reader.nextRecord(); record !== undefined; record = reader.nextRecord()) {
         if (record.type === 'Channel') {
           topics.add(record.topic);
-          if (record.topic === topic) wanted.add(record.id);
-        } else if (record.type === 'Message' && wanted.has(record.channelId)) {
+          if (record.topic === topic) wanted.set(record.id, '');
+          else if (record.topic === flacTopicOf(topic)) wanted.set(record.id, compressedAudioType);
+        } else if (record.type === 'Message') {
+          const type = wanted.get(record.channelId);
+          if (type === undefined) continue;
           blocks += 1;
-          yield { ...decodeRawAudio(record.data, `${file}: ${topic}`), share: read / total };
+          const { data } = plainSound({ topic: `${file}: ${topic}`, type, data: record.data });
+          yield { ...decodeRawAudio(data, `${file}: ${topic}`), share: read / total };
         }
       }
     }

@@ -47,7 +47,8 @@ async function loadLibrary(): Promise<LibFlac> {
   let library: LibFlac;
   try {
     (globalThis as { fetch?: unknown }).fetch = undefined;
-    library = createRequire(import.meta.url)('libflacjs')('min.wasm') as LibFlac;
+    const require = createRequire(import.meta.url);
+    library = require('libflacjs')('min.wasm') as LibFlac;
   } finally {
     globalThis.fetch = kept;
   }
