@@ -18,7 +18,7 @@ import type { ParameterScalar, PlannedNode, PlannedParameter, PlannedTopic } fro
 /** A parameter whose value lives in the agent. */
 export interface NodeParameter extends Omit<PlannedParameter, 'value'> {
   read(): ParameterScalar;
-  /** Takes a value that is within `range`; false when it cannot be used. Read-only ones get what a start overrode. */
+  /** Takes a value that is within `range`; false when it cannot be used. */
   write(value: ParameterScalar): boolean;
 }
 
@@ -122,13 +122,7 @@ export function agentDescriptions({ recorder, detector, clock }: AgentConfig): R
 export function plannedNodes(descriptions: readonly RosNodeDescription[]): PlannedNode[] {
   return descriptions.map(({ name, parameters, triggers }) => ({
     name,
-    parameters: parameters.map(({ name: parameter, description, readOnly, range, read }) => ({
-      name: parameter,
-      value: read(),
-      description,
-      readOnly,
-      ...(range === undefined ? {} : { range }),
-    })),
+    parameters: parameters.map(({ read, write: _write, ...parameter }) => ({ ...parameter, value: read() })),
     triggers,
   }));
 }
@@ -159,7 +153,7 @@ function setting<Name extends string, Settings extends Record<Name, ParameterSca
     name,
     description,
     readOnly: range === undefined,
-    ...(range === undefined ? {} : { range }),
+    ...(range === undefined ? { isOverridable: true } : { range }),
     read: () => settings[name],
     write: (value) => {
       Object.assign(settings, { [name]: value });

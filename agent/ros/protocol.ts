@@ -54,8 +54,9 @@ export interface PlannedParameter {
   readonly name: string;
   readonly value: ParameterScalar;
   readonly description: string;
-  /** Read-only ones may still be overridden when the node starts (`-p device:=/dev/ttyUSB0`). */
   readonly readOnly: boolean;
+  /** A read-only one that may still be overridden when the node starts: `-p device:=/dev/ttyUSB0`. */
+  readonly isOverridable?: boolean;
   /** Inclusive bounds of a number. */
   readonly range?: readonly [number, number];
 }

@@ -180,10 +180,14 @@ export class RosNodes {
   }
 
   #declare(node: RosNode, nodeName: string, parameter: PlannedParameter, hearsOverrides: boolean): void {
-    const { name, value, readOnly } = parameter;
+    const { name, value, readOnly, isOverridable = !readOnly } = parameter;
     const { ParameterDescriptor } = this.#library;
     const descriptor = new ParameterDescriptor(name, this.#typeOf(value), describe(parameter), readOnly);
-    const declared = node.declareParameter(this.#parameter(name, value), descriptor, !hearsOverrides);
+    const declared = node.declareParameter(
+      this.#parameter(name, value),
+      descriptor,
+      !(hearsOverrides && isOverridable),
+    );
     if (declared.value === value) return;
     const reason = refusal(parameter, declared.value, true);
     if (reason === null) {

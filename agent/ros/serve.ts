@@ -82,18 +82,16 @@ export function serveRos(open: OpenRos, fd: number = SOCKET_FD): Promise<number>
 }
 
 /** Behind the user's own arguments, which so win. */
-function ownArguments(namespace: string): string[] {
-  return [
-    // The agent has a log of its own; rcl would leave one more file at each start.
-    '--disable-external-lib-logs',
-    // rclnodejs publishes them below the namespace, where no tool of ROS looks.
-    '-r',
-    `${namespace}/parameter_events:=/parameter_events`,
-    // ROS 2 Humble has a publisher of its own already, and warns of the second.
-    '--log-level',
-    'rcl.logging_rosout:=error',
-  ];
-}
+const OWN_ARGUMENTS: readonly string[] = [
+  // The agent has a log of its own; rcl would leave one more file at each start.
+  '--disable-external-lib-logs',
+  // rclnodejs publishes them below the namespace, where no tool of ROS looks.
+  '-r',
+  'parameter_events:=/parameter_events',
+  // ROS 2 Humble has a publisher of its own already, and warns of the second.
+  '--log-level',
+  'rcl.logging_rosout:=error',
+];
 
 /** What the process does with each frame. */
 class Session {
@@ -143,7 +141,7 @@ class Session {
   async #begin(plan: RosPlan): Promise<void> {
     const { library, distro, middleware } = await this.#open();
     this.#library = library;
-    await library.init(undefined, ['fender', '--ros-args', ...plan.rosArguments, ...ownArguments(plan.namespace)]);
+    await library.init(undefined, ['fender', '--ros-args', ...plan.rosArguments, ...OWN_ARGUMENTS]);
     const report = (each: RosReport): void => this.#report(each);
     const nodes = new RosNodes(library, plan, report);
     this.#nodes = nodes;
