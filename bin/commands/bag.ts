@@ -1,8 +1,12 @@
 /** `fender bag`: what is in recordings, what is wrong with them, and new recordings or tables made of them. */
 import { Command } from 'commander';
 import { EXIT_HELP } from '../exit-codes.ts';
+import { exportCommand } from './bag-export.ts';
 import { infoCommand } from './bag-info.ts';
+import { cutCommand, mergeCommand } from './bag-join.ts';
 import { recoverCommand } from './bag-recover.ts';
+import { verifyCommand } from './bag-verify.ts';
+import { viewCommand } from './bag-view.ts';
 
 export function bagCommand(): Command {
   return new Command('bag')
@@ -13,5 +17,10 @@ export function bagCommand(): Command {
     )
     .addHelpText('after', EXIT_HELP)
     .addCommand(infoCommand())
-    .addCommand(recoverCommand());
+    .addCommand(verifyCommand())
+    .addCommand(recoverCommand())
+    .addCommand(exportCommand())
+    .addCommand(cutCommand())
+    .addCommand(mergeCommand())
+    .addCommand(viewCommand());
 }

@@ -3,11 +3,12 @@
  * processes, says where to look, and prints each impact as central has it.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createWriteStream, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { createWriteStream, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command } from 'commander';
+import { buildDashboard } from '../build-dashboard.ts';
 import { EXIT, EXIT_HELP } from '../exit-codes.ts';
 import { run, UsageError, wholeNumber } from '../run.ts';
 
@@ -79,7 +80,7 @@ async function demo(options: DemoOptions, signal: AbortSignal): Promise<number> 
   if (!(await portIsFree(options.port))) {
     throw new UsageError(`port ${options.port} is in use: end what uses it, or choose another with --port`);
   }
-  await buildDashboard(signal);
+  await buildDashboard(signal, say);
   const mqttPort = (await portIsFree(MQTT_PORT)) ? MQTT_PORT : await freePort();
   const children = new Children(data);
   try {
@@ -174,38 +175,6 @@ async function writeConfig(options: DemoOptions, data: string, mqttPort: number)
   });
   writeFileSync(path, text);
   return path;
-}
-
-/** Builds the dashboard when it was never built, or its sources are newer. */
-async function buildDashboard(signal: AbortSignal): Promise<void> {
-  const web = join(root, 'central/web');
-  const built = join(web, 'dist/index.html');
-  if (existsSync(built) && statSync(built).mtimeMs > newest(web)) return;
-  say('  dashboard  being built, once …');
-  const started = performance.now();
-  const child = spawn(process.execPath, [join(root, 'node_modules/vite/bin/vite.js'), 'build', web], {
-    cwd: root,
-    signal,
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (bytes: Buffer) => (output += bytes.toString()));
-  const code = await new Promise<number | null>((done) => {
-    child.on('error', () => done(null));
-    child.on('exit', done);
-  });
-  if (code !== 0)
-    throw new DemoError(`the dashboard could not be built; \`npm run build\` said:\n${output.slice(-2_000)}`);
-  say(`  dashboard  built in ${((performance.now() - started) / 1000).toFixed(1)} s`);
-}
-
-function newest(folder: string): number {
-  let latest = 0;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    if (entry.name === 'dist' || entry.name === 'node_modules') continue;
-    const path = join(folder, entry.name);
-    latest = Math.max(latest, entry.isDirectory() ? newest(path) : statSync(path).mtimeMs);
-  }
-  return latest;
 }
 
 async function waitFor(url: string, children: Children, signal: AbortSignal): Promise<void> {

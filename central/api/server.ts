@@ -18,10 +18,13 @@ import { addOperationRoutes } from './operation-routes.ts';
 import { type Api, type ApiParts, HttpError } from './parts.ts';
 import { addVehicleRoutes } from './vehicle-routes.ts';
 
-/** Everything from here; styles also inline, because charts set them on the elements they draw. */
+/**
+ * Everything from here; WebAssembly (no other code made at run time) for the bag viewer's decoders; styles also inline, because
+ * charts set them on the elements they draw.
+ */
 const contentSecurityPolicy = [
   "default-src 'self'",
-  "script-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
   "style-src 'self' 'unsafe-inline'",
   "img-src 'self' data: blob:",
   "media-src 'self' blob:",

@@ -12,6 +12,7 @@ import { NotFoundPage } from './pages/not-found-page.tsx';
 const VehiclePage = lazy(() => import('./pages/vehicle-page.tsx').then((page) => ({ default: page.VehiclePage })));
 const EventsPage = lazy(() => import('./pages/events-page.tsx').then((page) => ({ default: page.EventsPage })));
 const EventPage = lazy(() => import('./pages/event-page.tsx').then((page) => ({ default: page.EventPage })));
+const BagsPage = lazy(() => import('./pages/bags-page.tsx').then((page) => ({ default: page.BagsPage })));
 
 const noticesKey = 'fender.notices';
 
@@ -40,6 +41,9 @@ export function App() {
                 <EventsPage />
               </Route>
               <Route path="/events/:id">{({ id }) => <EventPage key={id} id={id} />}</Route>
+              <Route path="/bags">
+                <BagsPage />
+              </Route>
               <Route>
                 <NotFoundPage />
               </Route>

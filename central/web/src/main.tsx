@@ -5,6 +5,7 @@ import { createRoot } from 'react-dom/client';
 import { ApiError } from './api/api-error.ts';
 import { LiveProvider } from './api/live-context.tsx';
 import { App } from './app.tsx';
+import { LocalBag, localBagPath } from './local-bag.tsx';
 import './styles/tokens.css';
 import './styles/base.css';
 import './styles/controls.css';
@@ -29,9 +30,13 @@ if (root === null) throw new Error('expected an element #root in index.html, fou
 createRoot(root).render(
   <StrictMode>
     <QueryClientProvider client={client}>
-      <LiveProvider>
-        <App />
-      </LiveProvider>
+      {location.pathname === localBagPath ? (
+        <LocalBag />
+      ) : (
+        <LiveProvider>
+          <App />
+        </LiveProvider>
+      )}
     </QueryClientProvider>
   </StrictMode>,
 );

@@ -10,6 +10,7 @@ import { Ago } from './moment.tsx';
 const pages = [
   { href: '/', title: 'Fleet', isHere: (path: string) => path === '/' || path.startsWith('/vehicles') },
   { href: '/events', title: 'Events', isHere: (path: string) => path.startsWith('/events') },
+  { href: '/bags', title: 'Bags', isHere: (path: string) => path.startsWith('/bags') },
 ] as const;
 
 export function Header({
@@ -101,7 +102,7 @@ const themes: Readonly<Record<ThemeChoice, { icon: IconName; next: ThemeChoice; 
   dark: { icon: 'moon', next: 'system', words: 'Theme: dark' },
 };
 
-function ThemeButton() {
+export function ThemeButton() {
   const choice = useThemeChoice();
   const { icon, next, words } = themes[choice];
   return (

@@ -17,6 +17,9 @@ const paths = {
   retry: 'M19 12a7 7 0 1 1-2.2-5.1M19 4v4h-4',
   warning: 'M12 4 2.8 20h18.4zM12 10v4.5m0 2.6v.1',
   target: 'M12 3v4m0 10v4M3 12h4m10 0h4M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8z',
+  zoomIn: 'M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.5 15.5 21 21M10.5 7.5v6m-3-3h6',
+  zoomOut: 'M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.5 15.5 21 21M7.5 10.5h6',
+  folder: 'M3 6.5h6l2 2.5h10v10.5H3z',
 } as const;
 
 export type IconName = keyof typeof paths;

@@ -103,6 +103,9 @@ function EventBody({ event }: { readonly event: ImpactEvent }) {
           <h2 id="sound">Sound and sensors</h2>
           {ready && (
             <p className="cluster">
+              <Link className="button" href={`/bags?clip=${encodeURIComponent(event.id)}`}>
+                Open as a bag
+              </Link>
               <a className="button" href={clipSoundUrl(event.id)} download={`${event.id}.wav`}>
                 <Icon name="download" />
                 WAV, 8 ch

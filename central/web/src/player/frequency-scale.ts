@@ -9,6 +9,11 @@ export function frequencyHeight(frequencyHz: number, highestHz: number): number 
   return mel(frequencyHz) / mel(highestHz);
 }
 
+/** The frequency in Hz at a height from 0 to 1: the reverse of `frequencyHeight`. */
+export function frequencyAt(height: number, highestHz: number): number {
+  return 700 * (10 ** ((height * mel(highestHz)) / 2595) - 1);
+}
+
 /** Frequencies in Hz worth a label up to `highestHz`. */
 export function frequencyTicks(highestHz: number): number[] {
   return [500, 1_000, 2_000, 4_000, 8_000, 16_000].filter((frequencyHz) => frequencyHz < 0.9 * highestHz);

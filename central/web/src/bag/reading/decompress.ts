@@ -1,0 +1,62 @@
+/** Opens compressed chunks: zstd by fzstd, lz4 frames by wasm-lz4; both loaded when the first such chunk is met. */
+
+/** The most that one chunk may hold, as declared. */
+export const maxChunkBytes = 128 * 1024 * 1024;
+
+/** Turns the bytes of one chunk into `size` plain ones. */
+export type Decompress = (packed: Uint8Array, size: number) => Uint8Array;
+
+const loaded = new Map<string, Promise<Decompress>>();
+
+/** @throws Error for a compression that nobody here knows. */
+export function decompressor(compression: string): Promise<Decompress> {
+  const known = loaded.get(compression);
+  if (known) return known;
+  const loading = load(compression);
+  loaded.set(compression, loading);
+  return loading;
+}
+
+async function load(compression: string): Promise<Decompress> {
+  if (compression === '') return (packed) => packed;
+  if (compression === 'zstd') {
+    const { decompress } = await import('fzstd');
+    // With a buffer of the declared size, what a frame itself declares allocates nothing.
+    return (packed, size) => decompress(packed, new Uint8Array(size));
+  }
+  if (compression === 'lz4') return loadLz4();
+  throw new Error(`expected compression zstd, lz4 or none, found '${compression.slice(0, 32)}'`);
+}
+
+/** What of the compiled LZ4 library is used here; its own wrapper needs Node.js's Buffer. */
+interface Lz4Module {
+  readonly HEAPU8: Uint8Array;
+  _malloc(bytes: number): number;
+  _free(pointer: number): void;
+  _createDecompressionContext(): number;
+  _decompressFrame(context: number, to: number, toBytes: number, from: number, fromBytes: number): number;
+}
+
+async function loadLz4(): Promise<Decompress> {
+  const [factory, wasm] = await Promise.all([
+    import('@foxglove/wasm-lz4/dist/wasm-lz4.js'),
+    import('@foxglove/wasm-lz4/dist/wasm-lz4.wasm?url'),
+  ]);
+  const response = await fetch(wasm.default);
+  const made = factory.default({ wasmBinary: new Uint8Array(await response.arrayBuffer()) });
+  const library: Lz4Module = await made.ready;
+  const context = library._createDecompressionContext();
+  return (packed, size) => {
+    const from = library._malloc(packed.byteLength);
+    const to = library._malloc(size);
+    try {
+      library.HEAPU8.set(packed, from);
+      const bytes = library._decompressFrame(context, to, size, from, packed.byteLength);
+      if (bytes < 0) throw new Error('expected an lz4 frame, found damaged data');
+      return library.HEAPU8.slice(to, to + bytes);
+    } finally {
+      library._free(from);
+      library._free(to);
+    }
+  };
+}

@@ -1,0 +1,216 @@
+/**
+ * Sums up a series over a span: from all its messages where they can be read, else from the recorded overview, else from some
+ * chunks of many; the result says which.
+ */
+import type { Bag } from './bag.ts';
+import type { SeriesKey, SeriesStatistics } from './bag-model.ts';
+import type { OverviewPart } from './overview.ts';
+import type { Track } from './track.ts';
+import { type Plan, planOf } from './view-reader.ts';
+
+const bins = 40;
+/** Sound above this is summed up from the overview: all its samples have to be in memory at once. */
+const exactBytes = { sound: 40 * 1024 * 1024, numbers: 16 * 1024 * 1024 };
+const sampledChunks = 96;
+
+/** Reads what is needed. @param isStale ends the work, with what there is so far. */
+export async function statisticsOf(
+  bag: Bag,
+  keys: readonly SeriesKey[],
+  fromS: number,
+  toS: number,
+  isStale: () => boolean,
+): Promise<SeriesStatistics[]> {
+  const results: SeriesStatistics[] = [];
+  for (const key of keys) {
+    const track = bag.tracks[key.topic];
+    if (isStale()) break;
+    if (track === undefined || (track.kind !== 'sound' && track.kind !== 'numbers')) continue;
+    const overview = track.overviewOf(key.field);
+    const bound = exactBytes[track.kind];
+    const plan = planOf(bag, track, fromS, toS, overview.length > 0 ? 0 : sampledChunks, bound);
+    if (plan.mode === 'sampled' && overview.length > 0) {
+      results.push(fromOverview(key, track, overview, fromS, toS));
+      continue;
+    }
+    await bag.load(plan.chunks.map((chunk) => ({ track, chunk })).filter((want) => bag.isMissing(want)));
+    results.push(fromMessages(bag, key, track, plan, fromS, toS));
+  }
+  return results;
+}
+
+/** What is gathered of messages: their times and numbers, and their values. */
+interface Gathered {
+  readonly t: number[];
+  readonly sequence: number[];
+  values: Float64Array;
+  count: number;
+}
+
+function fromMessages(
+  bag: Bag,
+  key: SeriesKey,
+  track: Track,
+  plan: Plan,
+  fromS: number,
+  toS: number,
+): SeriesStatistics {
+  const gathered: Gathered = { t: [], sequence: [], values: new Float64Array(4096), count: 0 };
+  let soundS = 0;
+  const order = plan.chunks.toSorted((one, other) => one - other);
+  for (const chunk of order) {
+    const decoded = bag.decoded(track, chunk);
+    if (decoded?.kind === 'numbers') {
+      decoded.t.forEach((t, row) => {
+        if (t < fromS || t >= toS) return;
+        gathered.t.push(t);
+        gathered.sequence.push(decoded.sequence[row] as number);
+        take(gathered, decoded.values[key.field]?.[row] ?? Number.NaN);
+      });
+    } else if (decoded?.kind === 'sound') {
+      decoded.blocks.forEach(({ samples, channels, rateHz }, at) => {
+        const start = decoded.t[at] as number;
+        const frames = samples.length / channels;
+        const first = Math.max(0, Math.ceil((fromS - start) * rateHz - 1e-6));
+        const end = Math.min(frames, Math.ceil((toS - start) * rateHz - 1e-6));
+        if (end <= first) return;
+        gathered.t.push(start);
+        gathered.sequence.push(decoded.sequence[at] as number);
+        soundS += (end - first) / rateHz;
+        for (let frame = first; frame < end; frame += 1) {
+          take(gathered, (samples[frame * channels + key.field] as number) / 32_768);
+        }
+      });
+    }
+  }
+  const sampled = plan.mode === 'sampled';
+  const { t } = gathered;
+  const pauses = sampled ? { gaps: null, longestS: null } : pausesOf(t);
+  const spanS = (t.at(-1) ?? 0) - (t[0] ?? 0);
+  const rateHz =
+    track.kind === 'sound' ? (soundS > 0 ? gathered.count / soundS : 0) : spanS > 0 ? (t.length - 1) / spanS : 0;
+  return {
+    key,
+    basis: sampled ? 'sampled' : 'exact',
+    share: plan.of === 0 ? 1 : plan.chunks.length / plan.of,
+    count: track.kind === 'sound' ? gathered.count : t.length,
+    rateHz: sampled && track.kind !== 'sound' && track.periodS > 0 ? 1 / track.periodS : rateHz,
+    ...pauses,
+    missing: sampled ? null : missingOf(gathered.sequence),
+    ...valuesOf(gathered.values.subarray(0, gathered.count)),
+    histogramOf: 'values',
+  };
+}
+
+function take(gathered: Gathered, value: number): void {
+  if (!Number.isFinite(value)) return;
+  if (gathered.count === gathered.values.length) {
+    const larger = new Float64Array(2 * gathered.count);
+    larger.set(gathered.values);
+    gathered.values = larger;
+  }
+  gathered.values[gathered.count] = value;
+  gathered.count += 1;
+}
+
+/** Distances between neighbours that are longer than 1.5 of the median, and the longest. */
+function pausesOf(t: readonly number[]): { gaps: number | null; longestS: number | null } {
+  const ordered = t.toSorted((one, other) => one - other);
+  const distances = Float64Array.from(ordered.slice(1), (at, index) => at - (ordered[index] as number));
+  if (distances.length === 0) return { gaps: null, longestS: null };
+  const usual = distances.toSorted()[distances.length >> 1] as number;
+  return {
+    gaps: distances.reduce((sum, distance) => sum + (distance > 1.5 * usual ? 1 : 0), 0),
+    longestS: distances.reduce((longest, distance) => Math.max(longest, distance), 0),
+  };
+}
+
+/** Numbers left out of an otherwise rising sequence; null where all are the same: then nobody counted. */
+function missingOf(sequence: readonly number[]): number | null {
+  const ordered = Uint32Array.from(sequence).toSorted();
+  if (ordered.length < 2 || ordered[0] === ordered.at(-1)) return null;
+  let missing = 0;
+  for (let at = 1; at < ordered.length; at += 1) {
+    const step = (ordered[at] as number) - (ordered[at - 1] as number);
+    // A new start of the counter, at a new recording, is no loss.
+    if (step > 1 && step < 100_000) missing += step - 1;
+  }
+  return missing;
+}
+
+type ValueStatistics = Pick<SeriesStatistics, 'min' | 'mean' | 'max' | 'deviation' | 'histogram'>;
+
+/** In two passes, so that a small deviation around a large mean stays exact. */
+function valuesOf(values: Float64Array): ValueStatistics {
+  if (values.length === 0)
+    return { min: Number.NaN, mean: Number.NaN, max: Number.NaN, deviation: Number.NaN, histogram: [] };
+  let [min, max, sum] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
+  for (const value of values) {
+    if (value < min) min = value;
+    if (value > max) max = value;
+    sum += value;
+  }
+  const mean = sum / values.length;
+  const histogram = new Array<number>(bins).fill(0);
+  const scale = max > min ? bins / (max - min) : 0;
+  let squares = 0;
+  for (const value of values) {
+    squares += (value - mean) ** 2;
+    const bin = Math.min(bins - 1, Math.floor((value - min) * scale));
+    histogram[bin] = (histogram[bin] as number) + 1;
+  }
+  return { min, mean, max, deviation: Math.sqrt(squares / values.length), histogram };
+}
+
+/** Of the whole periods in the span. */
+function fromOverview(
+  key: SeriesKey,
+  track: Track,
+  parts: readonly OverviewPart[],
+  fromS: number,
+  toS: number,
+): SeriesStatistics {
+  let [count, sum, squares, min, max] = [0, 0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  let [gaps, run, longestRun, coveredS] = [0, 0, 0, 0];
+  const seen: number[] = [];
+  for (const part of parts) {
+    part.mean.forEach((mean, at) => {
+      const startS = part.startS + at * part.periodS;
+      if (startS < fromS - 1e-9 || startS + part.periodS > toS + 1e-9) return;
+      coveredS += part.periodS;
+      const weight = part.count[at] as number;
+      if (!(weight > 0)) {
+        run += 1;
+        if (run === 1 && count > 0) gaps += 1;
+        longestRun = Math.max(longestRun, run * part.periodS);
+        return;
+      }
+      run = 0;
+      count += weight;
+      sum += mean * weight;
+      squares += (part.meanSquare[at] as number) * weight;
+      min = Math.min(min, part.min[at] as number);
+      max = Math.max(max, part.max[at] as number);
+      seen.push(track.kind === 'sound' ? 10 * Math.log10((part.meanSquare[at] as number) + 1e-12) : mean);
+    });
+  }
+  const mean = count > 0 ? sum / count : Number.NaN;
+  // A pause shows in whole periods only, and only where messages come more than once in one.
+  const tellsPauses = track.kind === 'sound' || (track.periodS > 0 && track.periodS <= (parts[0]?.periodS ?? 1) / 2);
+  return {
+    key,
+    basis: 'overview',
+    share: 1,
+    count,
+    rateHz: coveredS > 0 ? count / coveredS : 0,
+    gaps: tellsPauses ? gaps : null,
+    longestS: tellsPauses && longestRun > 0 ? longestRun : null,
+    missing: null,
+    min: count > 0 ? min : Number.NaN,
+    mean,
+    max: count > 0 ? max : Number.NaN,
+    deviation: Math.sqrt(Math.max(0, squares / count - mean ** 2)),
+    histogram: valuesOf(Float64Array.from(seen)).histogram,
+    histogramOf: track.kind === 'sound' ? 'levels' : 'means',
+  };
+}

@@ -1,0 +1,133 @@
+/** Owns one topic over all files of a bag: where its messages are, how they are read, and what its numbers mean. */
+import type { McapTypes } from '@mcap/core';
+import type { FieldInfo, TopicInfo } from './bag-model.ts';
+import { type Decoded, decodeMessages, decodeNumbers, decodeSound } from './decoded.ts';
+import { fieldInfo, soundField } from './field-info.ts';
+import { messageReader, type NumericField, numericFields, type ReadMessage } from './flatten.ts';
+import type { OverviewPart } from './overview.ts';
+import { isSound, type SoundBlock, soundReader } from './sound.ts';
+
+type Message = McapTypes.TypedMcapRecords['Message'];
+
+/** Types that are shown as lists of lines. */
+const listTypes: ReadonlySet<string> = new Set(['diagnostic_msgs/msg/DiagnosticArray', 'rcl_interfaces/msg/Log']);
+const eventType = 'fender_msgs/msg/Impact';
+/** Much of what makes a topic is not known before its first message. */
+const emptyFields: readonly NumericField[] = [];
+
+export class Track {
+  readonly id: number;
+  readonly name: string;
+  readonly type: string;
+  kind: TopicInfo['kind'];
+  reason = '';
+  messages: number | null = 0;
+  /** Numbers of its chunks in the bag, by start; with their starts and ends, s. */
+  chunks: number[] = [];
+  starts = new Float64Array();
+  ends = new Float64Array();
+  longestS = 0;
+  /** Bytes of all its chunks. */
+  bytes = 0;
+  fields: readonly NumericField[] = emptyFields;
+  infos: readonly FieldInfo[] = [];
+  rateHz = 0;
+  channels = 0;
+  /** Seconds that one sound message lasts. */
+  blockS = 0;
+  /** By field. */
+  overview: ReadonlyMap<string, readonly OverviewPart[]> = new Map();
+  #read: ReadMessage | null = null;
+  #readSound: ((data: Uint8Array) => SoundBlock) | null = null;
+
+  constructor(id: number, channel: McapTypes.Channel, schema: McapTypes.Schema | undefined) {
+    this.id = id;
+    this.name = channel.topic;
+    this.type = schema?.name ?? '';
+    this.kind = isSound(this.type)
+      ? 'sound'
+      : listTypes.has(this.type)
+        ? 'list'
+        : this.type === eventType
+          ? 'events'
+          : 'numbers';
+    if (this.kind === 'sound') return;
+    try {
+      this.#read = messageReader(channel.messageEncoding, schema?.encoding ?? '', schema?.data ?? new Uint8Array());
+    } catch (error) {
+      this.cannot(error);
+    }
+  }
+
+  /** Nothing of it can be shown, because of `error`. */
+  cannot(error: unknown): void {
+    this.kind = 'none';
+    this.reason = error instanceof Error ? error.message : String(error);
+  }
+
+  /** Learns from a first message what is in it. */
+  async discover(message: Message): Promise<void> {
+    try {
+      if (this.kind === 'sound') {
+        this.#readSound = await soundReader(this.type);
+        const block = this.#readSound(message.data);
+        this.rateHz = block.rateHz;
+        this.channels = block.channels;
+        this.blockS = block.samples.length / block.channels / block.rateHz;
+        this.infos = Array.from({ length: block.channels }, (_, channel) => soundField(channel));
+      } else if (this.kind === 'numbers' && this.#read !== null) {
+        this.fields = numericFields(this.#read(message.data));
+        this.infos = this.fields.map(({ name }) => fieldInfo(this.type, name));
+        if (this.fields.length === 0) throw new Error('there are no numbers in it');
+      }
+    } catch (error) {
+      this.cannot(error);
+    }
+  }
+
+  /** @throws Error for messages that do not fit the type. */
+  decode(messages: readonly Message[], originNs: bigint): Decoded | null {
+    if (this.kind === 'sound' && this.#readSound !== null) return decodeSound(messages, originNs, this.#readSound);
+    if (this.#read === null || this.kind === 'none') return null;
+    if (this.kind === 'numbers') return decodeNumbers(messages, originNs, this.#read, this.fields);
+    return decodeMessages(messages, originNs, this.#read);
+  }
+
+  /** Places in `chunks` of those that touch a span. */
+  within(fromS: number, toS: number): number[] {
+    const found: number[] = [];
+    for (let at = this.#firstFrom(fromS - this.longestS - this.blockS); at < this.chunks.length; at += 1) {
+      if ((this.starts[at] ?? 0) > toS) break;
+      if ((this.ends[at] ?? 0) + this.blockS >= fromS) found.push(at);
+    }
+    return found;
+  }
+
+  #firstFrom(timeS: number): number {
+    let low = 0;
+    let high = this.chunks.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.starts[middle] ?? 0) < timeS) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** Usual distance of messages, s; 0 when unknown. */
+  get periodS(): number {
+    const spanS = (this.ends.at(-1) ?? 0) - (this.starts[0] ?? 0);
+    return this.messages !== null && this.messages > 1 ? spanS / (this.messages - 1) : 0;
+  }
+
+  /** The recorded overview of a field, where there is one. */
+  overviewOf(field: number): readonly OverviewPart[] {
+    const { name = '' } = this.infos[field] ?? {};
+    return this.overview.get(name) ?? [];
+  }
+
+  get info(): TopicInfo {
+    const { id, name, type, kind, reason, messages, infos, rateHz, channels } = this;
+    return { id, name, type, kind, reason, messages, fields: infos, rateHz, channels };
+  }
+}

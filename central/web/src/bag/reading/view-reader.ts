@@ -1,0 +1,340 @@
+/**
+ * Answers what is in view: at once with what is in memory and in the overview, then ever finer while chunks are read. A newer
+ * question ends the work on an older one.
+ */
+import type { Bag, Want } from './bag.ts';
+import type { Cells, SeriesKey, SpectrumPicture, ViewAnswer, ViewQuery } from './bag-model.ts';
+import type { DecodedSound } from './decoded.ts';
+import { paint, SpectrumColumns } from './spectrum.ts';
+import type { Track } from './track.ts';
+import { addNumbers, addOverview, addPeaks, addSamples, CellBuilder, type Columns, columnsOf } from './view-cells.ts';
+
+/**
+ * Spans with no more than this are read whole; longer ones are drawn from the overview, or from samples of their chunks. Of
+ * sound only the peaks have to stay in memory.
+ */
+const exactBytes = { sound: 96 * 1024 * 1024, numbers: 16 * 1024 * 1024 };
+const exactChunks = 6_000;
+const sampledBytes = 48 * 1024 * 1024;
+/** A view that still lacks something after as many batches lacks it for a reason that reading does not cure. */
+const mostBatches = 200;
+/** Chunks of a topic that stand for a long span without an overview. */
+const sampledChunks = 300;
+const spectrumChunks = 160;
+const batchBytes = 4 * 1024 * 1024;
+/** While something is read, the picture is drawn anew after this long. */
+const answerMs = 90;
+
+/** Which of a topic's chunks a span wants. */
+export interface Plan {
+  readonly mode: 'exact' | 'sampled';
+  readonly chunks: readonly number[];
+  /** All chunks of the span. */
+  readonly of: number;
+}
+
+/** @param most chunks to take when the span is too long for all of them; every n-th, the same ones wherever the view is. */
+export function planOf(bag: Bag, track: Track, fromS: number, toS: number, most: number, bytes?: number): Plan {
+  const bound = bytes ?? exactBytes[track.kind === 'sound' ? 'sound' : 'numbers'];
+  const places = track.within(fromS, toS);
+  const sum = places.reduce((all, place) => all + bag.bytesOf(track.chunks[place] as number), 0);
+  const numbers = (taken: readonly number[]) => taken.map((place) => track.chunks[place] as number);
+  if (sum <= bound && places.length <= exactChunks)
+    return { mode: 'exact', chunks: numbers(places), of: places.length };
+  if (most === 0) return { mode: 'sampled', chunks: [], of: places.length };
+  const allowed = Math.max(8, Math.min(most, Math.floor((sampledBytes / sum) * places.length)));
+  const stride = 2 ** Math.max(1, Math.ceil(Math.log2(places.length / allowed)));
+  const taken = places.filter((place) => place % stride === 0);
+  // Coarse first: an eighth of them gives a picture.
+  const coarse = (place: number) => (place % (stride * 8) === 0 ? 0 : place % (stride * 2) === 0 ? 1 : 2);
+  return {
+    mode: 'sampled',
+    chunks: numbers(taken.toSorted((one, other) => coarse(one) - coarse(other))),
+    of: places.length,
+  };
+}
+
+interface Row {
+  readonly key: SeriesKey;
+  readonly track: Track;
+  readonly plan: Plan;
+  /** Whether peaks do: then sound itself need not be in memory. */
+  readonly coarse: boolean;
+}
+
+export class ViewReader {
+  readonly #bag: Bag;
+  readonly #spectrum = new SpectrumColumns();
+  readonly #post: (answer: ViewAnswer) => void;
+  #newest = 0;
+
+  constructor(bag: Bag, post: (answer: ViewAnswer) => void) {
+    this.#bag = bag;
+    this.#post = post;
+  }
+
+  /** Resolves when the last answer was given, or a newer question came. */
+  async ask(query: ViewQuery): Promise<void> {
+    this.#newest += 1;
+    const mine = this.#newest;
+    const spanS = query.toS - query.fromS;
+    const fromS = Math.max(0, query.fromS - spanS / 2);
+    const toS = Math.min(this.#bag.durationS, query.toS + spanS / 2);
+    const columns = columnsOf(fromS, toS, spanS, query.width);
+    const rows = query.series.flatMap((key) => this.#row(key, columns));
+    const spectrum = this.#spectrumPlan(query, columns);
+    const missing = () => this.#missing(rows, spectrum, query);
+    const total = rows.reduce((sum, { plan }) => sum + plan.chunks.length, spectrum?.plan.chunks.length ?? 0);
+    let left = missing();
+    this.#answer(query, columns, rows, spectrum, total, left.length);
+    let answeredMs = performance.now();
+    for (let batch = 0; left.length > 0 && batch < mostBatches; batch += 1) {
+      await this.#bag.load(this.#batch(left));
+      if (mine !== this.#newest) return;
+      if (spectrum !== null) this.#computeSpectrum(spectrum);
+      left = missing();
+      if (left.length > 0 && performance.now() - answeredMs < answerMs) continue;
+      this.#answer(query, columns, rows, spectrum, total, left.length);
+      answeredMs = performance.now();
+      // Lets a newer question in before more is read.
+      await new Promise((resolve) => setTimeout(resolve));
+      if (mine !== this.#newest) return;
+    }
+  }
+
+  #row(key: SeriesKey, columns: Columns): Row[] {
+    const track = this.#bag.tracks[key.topic];
+    if (track === undefined || (track.kind !== 'sound' && track.kind !== 'numbers')) return [];
+    const hasOverview = track.overviewOf(key.field).length > 0;
+    const plan = planOf(this.#bag, track, columns.fromS, columns.toS, hasOverview ? 0 : sampledChunks);
+    return [{ key, track, plan, coarse: columns.columnS >= 0.005 }];
+  }
+
+  #missing(rows: readonly Row[], spectrum: SpectrumPlan | null, query: ViewQuery): Want[] {
+    const wants = new Map<string, Want>();
+    const add = (track: Track, chunk: number) => wants.set(`${track.id} ${chunk}`, { track, chunk });
+    for (const { track, plan, coarse } of rows) {
+      const peaksDo = coarse && track.kind === 'sound';
+      for (const chunk of plan.chunks) if (this.#bag.isMissing({ track, chunk }, peaksDo)) add(track, chunk);
+    }
+    if (spectrum !== null) {
+      for (const chunk of spectrum.open())
+        if (this.#bag.isMissing({ track: spectrum.track, chunk })) add(spectrum.track, chunk);
+    }
+    return this.#visibleFirst([...wants.values()], query);
+  }
+
+  /** What is seen is read before the margin around it; the order within stays. */
+  #visibleFirst(wants: readonly Want[], query: ViewQuery): Want[] {
+    const inside = new Map<Track, ReadonlySet<number>>();
+    const isSeen = ({ track, chunk }: Want) => {
+      let seen = inside.get(track);
+      if (seen === undefined) {
+        seen = new Set(track.within(query.fromS, query.toS).map((place) => track.chunks[place] as number));
+        inside.set(track, seen);
+      }
+      return seen.has(chunk);
+    };
+    const seen = wants.filter(isSeen);
+    return seen.length === wants.length ? seen : [...seen, ...wants.filter((want) => !isSeen(want))];
+  }
+
+  #batch(wants: readonly Want[]): Want[] {
+    let bytes = 0;
+    const end = wants.findIndex(({ chunk }) => {
+      bytes += this.#bag.bytesOf(chunk);
+      return bytes > batchBytes;
+    });
+    return wants.slice(0, end < 1 ? (end === 0 ? 1 : wants.length) : end);
+  }
+
+  #answer(
+    query: ViewQuery,
+    columns: Columns,
+    rows: readonly Row[],
+    spectrum: SpectrumPlan | null,
+    total: number,
+    left: number,
+  ): void {
+    const cells = query.series.map((key) => {
+      const row = rows.find((one) => one.key === key);
+      return row ? this.#cells(row, columns) : new CellBuilder(columns).cells();
+    });
+    if (spectrum !== null) this.#computeSpectrum(spectrum);
+    const { fromS, toS } = columns;
+    const picture = spectrum === null ? null : this.#picture(spectrum);
+    this.#post({
+      fromS,
+      toS,
+      series: query.series,
+      cells,
+      spectrum: picture,
+      progress: total === 0 ? 1 : Math.max(0, 1 - left / total),
+    });
+  }
+
+  #cells({ key, track, plan, coarse }: Row, columns: Columns): Cells {
+    const builder = new CellBuilder(columns);
+    const overview = track.overviewOf(key.field);
+    const periodS = overview[0]?.periodS ?? 1;
+    // Where chunks are still to be read, the overview stands in, whole periods at a time.
+    const open = plan.mode === 'exact' && overview.length > 0 ? this.#openPeriods(track, plan, coarse, periodS) : null;
+    const skip = (t: number) => open?.has(Math.floor(t / periodS)) ?? false;
+    if (overview.length > 0 && (open === null || open.size > 0)) {
+      addOverview(builder, overview, columns, (t) => open === null || skip(t));
+    }
+    for (const chunk of plan.chunks) {
+      if (track.kind === 'sound' && coarse) {
+        const peaks = this.#bag.peaks(track, chunk);
+        if (peaks) addPeaks(builder, peaks, key.field, skip);
+        continue;
+      }
+      const decoded = this.#bag.decoded(track, chunk);
+      if (decoded?.kind === 'numbers') addNumbers(builder, decoded, key.field, skip);
+      else if (decoded?.kind === 'sound') addSamples(builder, decoded, key.field, columns);
+    }
+    return builder.cells();
+  }
+
+  #openPeriods(track: Track, plan: Plan, coarse: boolean, periodS: number): ReadonlySet<number> {
+    const open = new Set<number>();
+    const missing = new Set(
+      plan.chunks.filter((chunk) => this.#bag.isMissing({ track, chunk }, coarse && track.kind === 'sound')),
+    );
+    if (missing.size === 0) return open;
+    track.chunks.forEach((chunk, place) => {
+      if (!missing.has(chunk)) return;
+      const last = Math.floor((track.ends[place] as number) / periodS);
+      for (let period = Math.floor((track.starts[place] as number) / periodS); period <= last; period += 1)
+        open.add(period);
+    });
+    return open;
+  }
+
+  #spectrumPlan(query: ViewQuery, columns: Columns): SpectrumPlan | null {
+    const wanted = query.spectrum;
+    const track = wanted === null ? undefined : this.#bag.tracks[wanted.key.topic];
+    if (wanted === null || track?.kind !== 'sound') return null;
+    // Two columns of the lines above are one of these.
+    const wide = columnsOf(columns.fromS, columns.toS, query.toS - query.fromS, query.width / 2);
+    const plan = planOf(this.#bag, track, columns.fromS, columns.toS, spectrumChunks);
+    return new SpectrumPlan(this.#spectrum, track, wanted, wide, plan);
+  }
+
+  #computeSpectrum(spectrum: SpectrumPlan): void {
+    const { track } = spectrum;
+    const soundOf = (chunk: number) => {
+      const decoded = this.#bag.decoded(track, chunk);
+      return decoded?.kind === 'sound' ? decoded : undefined;
+    };
+    // Not there and not to be had: damaged, or seen before and its columns made.
+    const isGone = (chunk: number) => !this.#bag.isMissing({ track, chunk }, true);
+    spectrum.compute(soundOf, isGone);
+  }
+
+  #picture(spectrum: SpectrumPlan): SpectrumPicture {
+    const { columns, height, colours } = spectrum;
+    const levels = spectrum.levels();
+    const fromS = columns.first * columns.columnS;
+    const toS = (columns.first + columns.count) * columns.columnS;
+    if (levels.every((one) => one === undefined)) return { picture: null, fromS, toS, loudestDb: Number.NaN };
+    const { pixels, loudestDb } = paint(levels, height, colours);
+    const canvas = new OffscreenCanvas(columns.count, height);
+    canvas
+      .getContext('2d')
+      ?.putImageData(new ImageData(new Uint8ClampedArray(pixels.buffer), columns.count, height), 0, 0);
+    return { picture: canvas.transferToImageBitmap(), fromS, toS, loudestDb };
+  }
+}
+
+/** The columns of one spectrogram, and the chunks that they are still to be made from. */
+class SpectrumPlan {
+  readonly track: Track;
+  readonly columns: Columns;
+  readonly height: number;
+  readonly colours: Uint32Array;
+  readonly plan: Plan;
+  readonly #store: SpectrumColumns;
+  readonly #channel: number;
+  /** By chunk: the columns whose middle is in it, with all chunks that their windows touch. */
+  readonly #work = new Map<number, number[]>();
+
+  constructor(
+    store: SpectrumColumns,
+    track: Track,
+    wanted: NonNullable<ViewQuery['spectrum']>,
+    columns: Columns,
+    plan: Plan,
+  ) {
+    this.#store = store;
+    this.track = track;
+    this.columns = columns;
+    this.plan = plan;
+    this.height = wanted.height;
+    this.colours = wanted.colours;
+    this.#channel = wanted.key.field;
+    const taken = new Set(plan.chunks);
+    for (let column = 0; column < columns.count; column += 1) {
+      const timeS = this.#middle(column);
+      const place = this.#placeAt(timeS);
+      const chunk = place === undefined ? undefined : track.chunks[place];
+      if (chunk === undefined || !taken.has(chunk)) continue;
+      const work = this.#work.get(chunk);
+      if (work) work.push(column);
+      else this.#work.set(chunk, [column]);
+    }
+  }
+
+  /** Chunks that are wanted for columns not yet there, in the plan's order. */
+  open(): number[] {
+    return this.plan.chunks.filter(
+      (chunk) => this.#work.get(chunk)?.some((column) => !this.#store.has(this.#key(column))) ?? false,
+    );
+  }
+
+  compute(soundOf: (chunk: number) => DecodedSound | undefined, isGone: (chunk: number) => boolean): void {
+    for (const [chunk, columns] of this.#work) {
+      const open = columns.filter((column) => !this.#store.has(this.#key(column)));
+      if (open.length === 0 || soundOf(chunk) === undefined) continue;
+      const place = this.#placeAt(this.#middle(open[0] as number)) ?? 0;
+      const isAwaited = (one: number | undefined) =>
+        one !== undefined && this.#work.has(one) && soundOf(one) === undefined && !isGone(one);
+      // Windows reach into the neighbours.
+      if (this.plan.mode === 'exact' && [place - 1, place + 1].some((one) => isAwaited(this.track.chunks[one])))
+        continue;
+      const around = [place - 1, place, place + 1].flatMap((one) => {
+        const neighbour = this.track.chunks[one];
+        const sound = neighbour === undefined ? undefined : soundOf(neighbour);
+        return sound ? [sound] : [];
+      });
+      for (const column of open) {
+        this.#store.compute(this.#key(column), this.#middle(column), around, this.#channel, this.height);
+      }
+    }
+  }
+
+  levels(): (Uint8Array | undefined)[] {
+    return Array.from({ length: this.columns.count }, (_, column) => this.#store.get(this.#key(column)));
+  }
+
+  #middle(column: number): number {
+    return (this.columns.first + column + 0.5) * this.columns.columnS;
+  }
+
+  #key(column: number): string {
+    return `${this.track.id} ${this.#channel} ${this.columns.columnS} ${this.height} ${this.columns.first + column}`;
+  }
+
+  /** Place of the last chunk that begins before `timeS`. */
+  #placeAt(timeS: number): number | undefined {
+    const { starts } = this.track;
+    let low = 0;
+    let high = starts.length;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((starts[middle] as number) <= timeS) low = middle + 1;
+      else high = middle;
+    }
+    return low === 0 ? undefined : low - 1;
+  }
+}

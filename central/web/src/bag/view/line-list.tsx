@@ -1,0 +1,62 @@
+/** Diagnostics and logs of the span in view. */
+import { useEffect, useState } from 'react';
+import { formatNumber } from '../../format/format-value.ts';
+import type { BagLine } from '../reading/bag-model.ts';
+import type { BagClient } from './bag-client.ts';
+import type { Stage } from './stage.ts';
+import { clockText } from './time-text.ts';
+import { useSlowly } from './use-stage.ts';
+
+interface LineListProps {
+  readonly client: BagClient;
+  readonly stage: Stage;
+  readonly startNs: string;
+  readonly onGo: (timeS: number) => void;
+}
+
+const settleMs = 400;
+const shownAtFirst = 8;
+
+export function LineList({ client, stage, startNs, onGo }: LineListProps) {
+  useSlowly(stage);
+  const [lines, setLines] = useState<readonly BagLine[]>([]);
+  const [isLong, setLong] = useState(false);
+  const { fromS, toS } = stage;
+  useEffect(() => {
+    let isStale = false;
+    const timer = setTimeout(async () => {
+      const found = await client.lines(fromS, toS);
+      if (!isStale) setLines(found);
+    }, settleMs);
+    return () => {
+      isStale = true;
+      clearTimeout(timer);
+    };
+  }, [client, fromS, toS]);
+  const shown = isLong ? lines : lines.slice(0, shownAtFirst);
+  return (
+    <section className="panel bag-lines" aria-labelledby="bag-lines">
+      <h2 id="bag-lines" className="panel-title">
+        Diagnostics and logs
+      </h2>
+      {lines.length === 0 && <p className="faint">None in view.</p>}
+      <ul>
+        {shown.map((line) => (
+          <li key={`${line.atS} ${line.source} ${line.text}`}>
+            <button type="button" className="link-button number" onClick={() => onGo(line.atS)}>
+              {clockText(startNs, line.atS, 1)}
+            </button>
+            <span className={`badge badge-${line.level}`}>{line.level}</span>
+            <span className="bag-line-source">{line.source}</span>
+            <span>{line.text}</span>
+          </li>
+        ))}
+      </ul>
+      {lines.length > shownAtFirst && (
+        <button type="button" className="link-button" onClick={() => setLong(!isLong)}>
+          {isLong ? 'Fewer' : `All ${formatNumber(lines.length)}`}
+        </button>
+      )}
+    </section>
+  );
+}
