@@ -315,7 +315,7 @@ export declare type Record = Message<"fender.v1.Record"> & {
 export declare const RecordSchema: GenMessage<Record>;
 
 /**
- * One detected impact; captured_at of its record is the onset.
+ * One detected impact; captured_at of its record is the onset. A snapshot is one too: label `snapshot`, score 1, no model.
  *
  * @generated from message fender.v1.Impact
  */
@@ -434,13 +434,15 @@ export declare const ClipSchema: GenMessage<Clip>;
  */
 export declare type Drop = Message<"fender.v1.Drop"> & {
   /**
-   * or `blob/<sha256>`: a file; the sequences are then its first and last byte
+   * or `blob/<sha256>`: a file; the sequences are then its first and last byte;
    *
    * @generated from field: string stream = 1;
    */
   stream: string;
 
   /**
+   * or `clip/<event_id>`: a clip that could not be made; the sequences are 0 and 0
+   *
    * @generated from field: uint64 first_sequence = 2;
    */
   firstSequence: bigint;
@@ -451,7 +453,7 @@ export declare type Drop = Message<"fender.v1.Drop"> & {
   lastSequence: bigint;
 
   /**
-   * `disk-full`, `size-limit`, `quarantined`, `retention`, `file-missing`, `file-changed`
+   * `disk-full`, `size-limit`, `quarantined`, `retention`, `file-missing`, `file-changed`, `not-recorded`
    *
    * @generated from field: string reason = 4;
    */
