@@ -44,7 +44,7 @@ export class SetWatch {
     const about = { source: 'synchroniser', values };
     const cure = cureOf(now);
     const waitingNs = Number(now.waitingNs ?? 0n);
-    if (waitingNs > Math.max(STALL_NS, STALL_PERIODS * (now.periodNs ?? 0))) {
+    if (now.periodNs !== null && waitingNs > Math.max(STALL_NS, STALL_PERIODS * now.periodNs)) {
       const message = `expected ${expectedPace(now)}, found none for ${(waitingNs / 1e9).toFixed(0)} s${silence(now)}`;
       return { ...about, level: 'warn', code: 'stalled', message, cure };
     }

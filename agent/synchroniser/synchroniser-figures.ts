@@ -22,7 +22,7 @@ export interface SynchroniserFigures {
   readonly policy: 'approximate' | 'exact';
   readonly slopNs: bigint;
   readonly sets: number;
-  /** Sets that were due by the pace of the slowest topic and could not be completed. */
+  /** Sets that could not be completed; see `SetCadence` for when one is due. */
   readonly missedSets: number;
   /** Sets of those that were due, 0 to 1; 1 while none was due. */
   readonly completeness: number;

@@ -180,7 +180,9 @@ export class SynchroniserNode {
     topic.lastStampNs = stampNs;
     this.#cadence.message(index, stampNs);
     // Without the message's data, which would be kept for as long as its set is open.
-    for (const set of this.#policy.push(index, stampNs, { topic: name, sequence, stamp })) this.#complete(set);
+    const sets = this.#policy.push(index, stampNs, { topic: name, sequence, stamp });
+    this.#sets += sets.length;
+    for (const set of sets) this.#complete(set);
   }
 
   #complete({ payloads: members, stampsNs }: TimedSet<SetMember>): void {
@@ -192,10 +194,16 @@ export class SynchroniserNode {
     }
     const skewNs = (stampsNs[last] as bigint) - (stampsNs[first] as bigint);
     const stamp = (members[first] as SetMember).stamp;
-    this.#sets += 1;
+    const missedBefore = this.#cadence.set(stamp.monotonicNs, (index) => this.#leftOver(index));
     this.#skews.add(skewNs);
     this.#segmentSkews.add(skewNs);
-    this.#publish(stamp, { stamp, missedBefore: this.#cadence.set(stamp.monotonicNs), members, skewNs });
+    this.#publish(stamp, { stamp, missedBefore, members, skewNs });
+  }
+
+  /** Messages of the topic that could have been in a set and are not. */
+  #leftOver(index: number): number {
+    const { messages, duplicates, refused } = this.#topics[index] as TopicState;
+    return messages - duplicates - refused - this.#sets - this.#policy.pending(index);
   }
 
   #silentTopics(nowNs: bigint): string[] {
