@@ -15,6 +15,7 @@ import {
   writeFully,
 } from './durable-file.ts';
 import { systemCode } from './error.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { type Progress, type RebuildReport, type RebuildSink, rebuild } from './rebuild.ts';
 import type { Damage } from './scan.ts';
 
@@ -68,17 +69,66 @@ class InPlaceSink implements RebuildSink {
   }
 }
 
-/** Writes a rebuilt file from front to back. */
+/** So much is gathered before it is written. */
+const writeBytes = 2 * 1024 * 1024;
+/** So much is written before it is brought to the disk: what waits for the end would have to be waited for then. */
+const syncBytes = 32 * 1024 * 1024;
+
+/** Writes a rebuilt file from front to back, in large pieces and while the next are made. */
 class WritingSink implements RebuildSink {
   readonly #handle: DurableHandle;
+  #pieces: Uint8Array[] = [];
+  #position = 0;
+  #bytes = 0;
+  #unsyncedBytes = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #syncing: Promise<void> = Promise.resolve();
+
   constructor(handle: DurableHandle) {
     this.#handle = handle;
   }
-  async copy(bytes: Uint8Array, position: number): Promise<void> {
-    await writeFully(this.#handle, [bytes], position);
+
+  copy(bytes: Uint8Array, position: number): Promise<void> {
+    return this.fresh([bytes], position);
   }
+
   async fresh(pieces: readonly Uint8Array[], position: number): Promise<void> {
-    await writeFully(this.#handle, pieces, position);
+    if (this.#bytes === 0) this.#position = position;
+    for (const piece of pieces) {
+      this.#pieces.push(piece);
+      this.#bytes += piece.byteLength;
+    }
+    if (this.#bytes >= writeBytes) await this.#write();
+  }
+
+  /** Resolves when everything is on the disk. @throws the system's error. */
+  async finish(): Promise<void> {
+    await this.#write();
+    await this.#writing;
+    await this.#syncing;
+    await this.#handle.datasync();
+  }
+
+  /** Resolves when nothing is under way, whatever became of it, so that the file may be closed. */
+  async settled(): Promise<void> {
+    await Promise.allSettled([this.#writing, this.#syncing]);
+  }
+
+  /** Begins to write what was gathered, when the write before it has ended. */
+  async #write(): Promise<void> {
+    await this.#writing;
+    if (this.#unsyncedBytes >= syncBytes) {
+      await this.#syncing;
+      this.#syncing = this.#handle.datasync();
+      this.#syncing.catch(() => {});
+      this.#unsyncedBytes = 0;
+    }
+    const pieces = this.#pieces;
+    this.#unsyncedBytes += this.#bytes;
+    this.#pieces = [];
+    this.#bytes = 0;
+    this.#writing = writeFully(this.#handle, pieces, this.#position).then(() => {});
+    this.#writing.catch(() => {});
   }
 }
 
@@ -90,11 +140,15 @@ export async function writeRebuilt(
   progress?: Progress,
 ): Promise<RebuildReport> {
   const handle = await create(path);
+  const sink = new WritingSink(handle);
+  const ahead = new ReadAhead(source);
   try {
-    const report = await rebuild(source, new WritingSink(handle), progress);
-    await handle.datasync();
+    const report = await rebuild(ahead, sink, progress);
+    await sink.finish();
     return report;
   } finally {
+    await ahead.settled();
+    await sink.settled();
     await handle.close();
   }
 }
@@ -108,10 +162,11 @@ export async function repairSegment(activePath: string, progress?: Progress): Pr
   let source: FileSource | undefined;
   try {
     source = await FileSource.open(activePath);
-    const inPlace = await tryInPlace(source, activePath, progress);
-    if (inPlace !== null) {
+    const completion = await planCompletion(source, progress);
+    if (completion !== null) {
+      await complete(activePath, completion);
       await renameDurably(activePath, finalPath);
-      return reportOf(finalPath, 'completed-in-place', inPlace);
+      return reportOf(finalPath, 'completed-in-place', completion.report);
     }
     const rewritten = `${finalPath}${rewriteSuffix}`;
     await rm(rewritten, { force: true });
@@ -127,24 +182,37 @@ export async function repairSegment(activePath: string, progress?: Progress): Pr
   }
 }
 
-async function tryInPlace(source: FileSource, path: string, progress?: Progress): Promise<RebuildReport | null> {
-  const sink = new InPlaceSink(source);
-  let report: RebuildReport;
+/** How a file becomes whole where it is: its first `keptBytes` stay, and `tail` follows them. */
+export interface Completion {
+  readonly keptBytes: number;
+  readonly tail: readonly Uint8Array[];
+  readonly report: RebuildReport;
+}
+
+/** What completes a file that was cut off; null when it is damaged in its middle and must be written anew. */
+export async function planCompletion(source: ByteSource, progress?: Progress): Promise<Completion | null> {
+  const ahead = new ReadAhead(source);
+  const sink = new InPlaceSink(ahead);
   try {
-    report = await rebuild(source, sink, progress);
+    const report = await rebuild(ahead, sink, progress);
+    return { keptBytes: Math.min(source.size, sink.divergedAt ?? sink.end), tail: sink.tail, report };
   } catch (error) {
     if (error instanceof NeedsRewrite) return null;
     throw error;
+  } finally {
+    await ahead.settled();
   }
+}
+
+async function complete(path: string, { keptBytes, tail }: Completion): Promise<void> {
   const handle = await openDurable(path);
   try {
-    await handle.truncate(Math.min(source.size, sink.divergedAt ?? sink.end));
-    if (sink.divergedAt !== null) await writeFully(handle, sink.tail, sink.divergedAt);
+    await handle.truncate(keptBytes);
+    await writeFully(handle, tail, keptBytes);
     await handle.datasync();
   } finally {
     await handle.close();
   }
-  return report;
 }
 
 function reportOf(path: string, outcome: RepairReport['outcome'], report: RebuildReport): RepairReport {
