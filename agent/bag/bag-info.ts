@@ -7,6 +7,7 @@ import type { ChunkIndexEntries } from './chunk-draft.ts';
 import { parseRecordBytes, readRecordHead, recordHeadBytes } from './mcap-records.ts';
 import { stopIfAsked, type Work, watched } from './new-output.ts';
 import type { Damage } from './scan.ts';
+import { earliest, isoTime, latest } from './time-span.ts';
 import { type TopicTimesSummary, TopicTimesTable } from './topic-times.ts';
 
 /** One topic of a bag. */
@@ -153,12 +154,7 @@ export async function bagInfo(path: string, work: Work = {}): Promise<BagInfo> {
 }
 
 function formatTime(ns: bigint | null): string {
-  if (ns === null) return '–';
-  const fraction = String(ns % 1_000_000_000n).padStart(9, '0');
-  const ms = Number(ns / 1_000_000n);
-  // Times beyond the calendar are none; they are shown as what they are.
-  if (ms > 8.64e15) return `${ns} ns`;
-  return `${new Date(ms).toISOString().slice(0, -5)}.${fraction}Z`;
+  return ns === null ? '–' : isoTime(ns);
 }
 
 function formatSeconds(ns: bigint): string {
@@ -207,10 +203,8 @@ export function formatBagInfo(info: BagInfo): string {
 
 /** What several segments of one recording come to. */
 export function formatTotal(infos: readonly BagInfo[]): string {
-  const starts = infos.flatMap(({ startNs }) => (startNs === null ? [] : [startNs]));
-  const ends = infos.flatMap(({ endNs }) => (endNs === null ? [] : [endNs]));
-  const startNs = starts.reduce<bigint | null>((least, ns) => (least === null || ns < least ? ns : least), null);
-  const endNs = ends.reduce<bigint | null>((most, ns) => (most === null || ns > most ? ns : most), null);
+  const startNs = earliest(infos.map((info) => info.startNs));
+  const endNs = latest(infos.map((info) => info.endNs));
   const topics = new Map<string, number>();
   for (const { topic, messages } of infos.flatMap((info) => info.topics)) {
     topics.set(topic, (topics.get(topic) ?? 0) + messages);

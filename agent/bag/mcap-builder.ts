@@ -23,6 +23,9 @@ export interface FinishedChunk {
   readonly index: ChunkIndexEntries;
 }
 
+/** A small file inside the bag. Times are UTC nanoseconds. */
+export type Attachment = McapTypes.Attachment;
+
 /** Builds one file; see the methods for the order in which they may be called: begin, then anything, then end. */
 export class McapBuilder {
   /** Bytes given out so far: where the next record goes. */
@@ -131,6 +134,12 @@ export class McapBuilder {
     this.statistics.metadataCount += 1;
     this.#metadataIndexes.push({ name, offset: BigInt(this.position), length: BigInt(bytes.byteLength) });
     return this.#given([bytes]);
+  }
+
+  /** An attachment record. */
+  attachment(attachment: Attachment): Uint8Array[] {
+    this.#records.writeAttachment(attachment);
+    return this.copiedAttachment(attachment, this.#take());
   }
 
   /** Takes in an attachment record as it is. */

@@ -41,13 +41,23 @@ export function segmentFacts(
     return {
       topic,
       type,
-      qos: text === undefined || text === '' ? offeredQos(type) : parse(text, { intAsBigInt: true }),
+      qos: readQos(text) ?? offeredQos(type),
       typeHash: metadata.get('topic_type_hash') || hashOf(schema),
       messages: statistics.channelMessageCounts.get(id) ?? 0n,
     };
   });
   const { messageStartTime, messageEndTime, messageCount } = statistics;
   return { file, startNs: messageStartTime, endNs: messageEndTime, messages: messageCount, topics };
+}
+
+/** A channel's offered QoS; null when it has none, or it is no YAML: the bag may be anybody's. */
+function readQos(text: string | undefined): unknown {
+  if (text === undefined || text === '') return null;
+  try {
+    return parse(text, { intAsBigInt: true, maxAliasCount: 100 });
+  } catch {
+    return null;
+  }
 }
 
 function hashOf(schema: Schema | undefined): string {

@@ -52,6 +52,7 @@ export function fullTypeName(type: string, packageName = ''): string {
 function readFields(type: string, lines: readonly string[]): MessageField[] {
   const packageName = type.split('/')[0] ?? '';
   const fields: MessageField[] = [];
+  const names = new Set<string>();
   for (const line of lines) {
     const text = line.trim();
     if (text === '' || text.startsWith('#')) continue;
@@ -59,6 +60,8 @@ function readFields(type: string, lines: readonly string[]): MessageField[] {
     if (match === null) throw new TypeError(`${type}: expected a field, found '${text.slice(0, 80)}'`);
     const [, base = '', stringBound, bounded, size, name = '', constant] = match;
     if (constant !== undefined) continue;
+    if (names.has(name)) throw new TypeError(`${type}: expected one field '${name}', found two`);
+    names.add(name);
     const array = size === undefined ? 'none' : bounded ? 'bounded' : size === '' ? 'unbounded' : 'fixed';
     const capacity = Number(size ?? 0);
     if (array === 'fixed' && capacity === 0)

@@ -8,8 +8,8 @@ export function infoCommand(): Command {
   return new Command('info')
     .summary('topics, counts, rates, gaps, times and damage of a bag')
     .description(
-      'Prints what is in MCAP files, or in each segment of recordings’ folders, finished or not: topics with count, rate, first and\n' +
-        'last message, gaps and declared loss; metadata (vehicle, clock, loss), attachments, damage. A whole file is known by its\n' +
+      'Prints what is in MCAP files, or in each segment of recordings’ folders, finished or not: topics with count, rate, first and ' +
+        'last message, gaps and declared loss; metadata (vehicle, clock, loss), attachments, damage. A whole file is known by its ' +
         'indexes; a damaged one is read to its end.',
     )
     .argument('<paths...>', 'MCAP files or folders of recordings')

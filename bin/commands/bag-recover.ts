@@ -8,7 +8,7 @@ export function recoverCommand(): Command {
   return new Command('recover')
     .summary('write what is readable of a damaged bag into a new one')
     .description(
-      'Reads a damaged MCAP file once, in bounded memory, and writes every whole chunk into a new, complete file. Of a folder it\n' +
+      'Reads a damaged MCAP file once, in bounded memory, and writes every whole chunk into a new, complete file. Of a folder it ' +
         'recovers every segment, and writes a metadata.yaml for them. The damaged bag is left as it is.',
     )
     .argument('<path>', 'the damaged MCAP file, or the folder of a recording')

@@ -12,7 +12,7 @@ export function bagCommand(): Command {
   return new Command('bag')
     .summary('look into recordings, check, cut, join, export and recover them')
     .description(
-      'Tools for bags: MCAP files, and folders of segments as rosbag2 lays them out. They take recordings of Fender, of `ros2 bag`\n' +
+      'Tools for bags: MCAP files, and folders of segments as rosbag2 lays them out. They take recordings of Fender, of `ros2 bag` ' +
         'and of others, whole or damaged; what they read they never change.',
     )
     .addHelpText('after', EXIT_HELP)

@@ -1,0 +1,173 @@
+/** Owns `fender bag verify` of paths: every file, sequences over all segments of a recording, and `metadata.yaml` against the files. */
+
+import { stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { bagFiles, type FolderMetadata, metadataName, readFolderMetadata } from './bag-folder.ts';
+import { type FileCheck, type TopicSequences, verifySource } from './bag-verify.ts';
+import { FileSource } from './byte-source.ts';
+import { RecordingError } from './error.ts';
+import { type Finding, FindingList } from './finding.ts';
+import type { Work } from './new-output.ts';
+import { activeSuffix } from './repair.ts';
+import { earliest, latest } from './time-span.ts';
+
+/** What a check of one path found: a file, or a folder with its segments. */
+export interface BagCheck {
+  readonly path: string;
+  readonly files: readonly Omit<FileCheck, 'topics' | 'findings'>[];
+  readonly findings: readonly Finding[];
+  readonly errors: number;
+}
+
+/** Codes of errors that are about one file of several: the others are checked all the same. */
+const ofOneFile: readonly string[] = ['empty', 'not-mcap', 'sqlite3', 'nothing-readable', 'too-large'];
+
+/**
+ * Checks a bag: `progress` runs over each file.
+ * @throws RecordingError when nothing at the path is a bag; `stopped`. What is wrong in it is a finding.
+ */
+export async function bagVerify(path: string, work: Work = {}): Promise<BagCheck> {
+  const files = await bagFiles(path);
+  const isFolder = (await stat(path)).isDirectory();
+  if (files.length === 0) throw new RecordingError('usage', `${path}: expected MCAP files (*.mcap), found none`);
+  const findings: Finding[] = [];
+  const checks: FileCheck[] = [];
+  const sequences: TopicSequences = new Map();
+  let errors = 0;
+  for (const file of files) {
+    try {
+      const check = await verifyFile(file, work, sequences);
+      checks.push(check);
+      findings.push(...check.findings);
+      errors += check.errors;
+    } catch (error) {
+      if (!isFolder || !(error instanceof RecordingError) || !ofOneFile.includes(error.code)) throw error;
+      findings.push({ file, offset: 0, severity: 'error', code: error.code, message: error.message });
+      errors += 1;
+    }
+  }
+  if (isFolder) {
+    const list = new FindingList(join(path, metadataName));
+    await checkMetadata(path, files, checks, list);
+    findings.push(...list.list());
+    errors += list.errors;
+  }
+  const plain = checks.map(({ topics: _topics, findings: _findings, ...check }) => check);
+  return { path, files: plain, findings, errors };
+}
+
+async function verifyFile(path: string, work: Work, sequences: TopicSequences): Promise<FileCheck> {
+  const source = await FileSource.open(path);
+  try {
+    return await verifySource(source, work, sequences);
+  } finally {
+    await source.close();
+  }
+}
+
+/** A nested value of parsed YAML, or undefined. */
+function at(value: unknown, ...keys: readonly string[]): unknown {
+  let found = value;
+  for (const key of keys) found = (found as Record<string, unknown> | null | undefined)?.[key];
+  return found;
+}
+
+function listAt(value: unknown, key: string): readonly unknown[] {
+  const found = at(value, key);
+  return Array.isArray(found) ? found : [];
+}
+
+async function checkMetadata(
+  folder: string,
+  files: readonly string[],
+  checks: readonly FileCheck[],
+  list: FindingList,
+): Promise<void> {
+  for (const file of files) {
+    if (file.endsWith(activeSuffix))
+      list.note('unfinished', null, `${basename(file)} is being written, or was left so by a crash`);
+  }
+  let metadata: FolderMetadata | null;
+  try {
+    metadata = await readFolderMetadata(folder);
+  } catch (error) {
+    list.error('metadata', null, (error as Error).message);
+    return;
+  }
+  if (metadata === null) {
+    list.error(
+      'metadata',
+      null,
+      'expected metadata.yaml, without which `ros2 bag` does not open the folder, found none',
+    );
+    return;
+  }
+  const { information, storage } = metadata;
+  if (storage !== 'mcap') list.error('metadata', null, `storage_identifier: expected mcap, found '${storage}'`);
+  const finished = files.filter((file) => !file.endsWith(activeSuffix)).map((file) => basename(file));
+  const named = listAt(information, 'relative_file_paths').map(String);
+  for (const name of named) {
+    if (!finished.includes(name)) list.error('metadata', null, `names ${name}, which is not there`);
+  }
+  for (const name of finished) {
+    if (!named.includes(name)) list.error('metadata', null, `does not name ${name}`);
+  }
+  const counted = checks.filter(({ path }) => named.includes(basename(path)));
+  if (counted.length === named.length) compareCounts(information, counted, list);
+}
+
+function compareCounts(information: unknown, checks: readonly FileCheck[], list: FindingList): void {
+  const differ = (what: string, inFiles: unknown, said: unknown): void => {
+    if (String(inFiles) !== String(said)) {
+      list.error('metadata', null, `${what}: the files have ${String(inFiles)}, metadata.yaml says ${String(said)}`);
+    }
+  };
+  differ(
+    'message_count',
+    checks.reduce((sum, { messages }) => sum + messages, 0),
+    at(information, 'message_count'),
+  );
+  const startNs = earliest(checks.map((check) => check.startNs));
+  const endNs = latest(checks.map((check) => check.endNs));
+  if (startNs !== null && endNs !== null) {
+    differ('starting_time', startNs, at(information, 'starting_time', 'nanoseconds_since_epoch'));
+    differ('duration', endNs - startNs, at(information, 'duration', 'nanoseconds'));
+  }
+  const topics = new Map<string, { type: string; messages: number }>();
+  for (const [topic, { type, messages }] of checks.flatMap((check) => [...check.topics])) {
+    topics.set(topic, { type, messages: messages + (topics.get(topic)?.messages ?? 0) });
+  }
+  const said = new Map(
+    listAt(information, 'topics_with_message_count').map((entry) => [
+      String(at(entry, 'topic_metadata', 'name')),
+      { type: at(entry, 'topic_metadata', 'type'), messages: at(entry, 'message_count') },
+    ]),
+  );
+  for (const [topic, { type, messages }] of topics) {
+    const entry = said.get(topic);
+    // `ros2 bag` leaves topics without messages out.
+    if (entry === undefined && messages === 0) continue;
+    differ(`messages of ${topic}`, messages, entry?.messages ?? 0);
+    if (entry !== undefined) differ(`type of ${topic}`, type, entry.type);
+  }
+  for (const [topic, { messages }] of said) {
+    if (!topics.has(topic)) differ(`messages of ${topic}`, 0, messages);
+  }
+}
+
+/** What `fender bag verify` prints. */
+export function formatCheck(check: BagCheck): string {
+  const messages = check.files.reduce((sum, file) => sum + file.messages, 0);
+  const bytes = check.files.reduce((sum, file) => sum + file.bytes, 0);
+  const notes = check.findings.filter(({ severity }) => severity === 'note').length;
+  const verdict = check.errors === 0 ? 'no errors' : `${check.errors} errors`;
+  const lines = [
+    `${check.path}: ${verdict}, ${notes} notes; ${check.files.length} files, ${messages} messages, ${bytes} bytes read`,
+  ];
+  for (const { file, offset, severity, code, message } of check.findings) {
+    const where = check.files.length > 1 || offset === null ? `${basename(file)} ` : '';
+    const place = offset === null ? where.trim() : `${where}offset ${offset}`;
+    lines.push(`  ${severity}  ${code}  ${place}: ${message}`);
+  }
+  return `${lines.join('\n')}\n`;
+}

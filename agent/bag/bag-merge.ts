@@ -1,0 +1,156 @@
+/** Owns `fender bag cut` and `fender bag merge`: a new whole bag from chosen messages of one or more others. */
+
+import { type BagSelection, BagSet, type SetDamage } from './bag-set.ts';
+import { type BagWriter, writeBag } from './bag-writer.ts';
+import { FileSource } from './byte-source.ts';
+import { RecordingError } from './error.ts';
+import type { Work } from './new-output.ts';
+
+/** What was made. */
+export interface BagJoin {
+  readonly out: string;
+  readonly inputs: readonly string[];
+  readonly messages: number;
+  readonly topics: readonly { readonly topic: string; readonly messages: number }[];
+  /** What could not be read of the inputs, and why they are not whole. */
+  readonly damage: readonly SetDamage[];
+  readonly problems: readonly string[];
+}
+
+/** Tells of the whole of its segment, so it would be wrong in another file. */
+const wholeSegmentAttachment = 'fender.overview';
+
+/** The profile of a bag made of all files. @throws RecordingError `not-joinable` */
+function joinedProfile(set: BagSet): string {
+  const profiles = new Set(set.files.map(({ profile }) => profile));
+  if (profiles.size <= 1) return [...profiles][0] ?? '';
+  profiles.delete('');
+  const [first = ''] = profiles;
+  if (profiles.size > 1) {
+    const found = set.files.map(({ name, profile }) => `${profile || 'none'} in ${name}`).join(', ');
+    throw new RecordingError('not-joinable', `expected bags of one profile, found ${found}: convert one of them first`);
+  }
+  const encodings = set.files.flatMap((_, file) => set.channels(file).map(({ messageEncoding }) => messageEncoding));
+  return first === 'ros2' && encodings.every((encoding) => encoding === 'cdr') ? first : '';
+}
+
+/** @throws RecordingError `not-joinable` when a topic has two types, which no reader of ROS bags understands. */
+function refuseTwoTypes(set: BagSet): void {
+  const seen = new Map<string, { type: string; encoding: string; text: string; file: string }>();
+  for (const [file, { name, schemas }] of set.files.entries()) {
+    for (const { topic, schemaId, messageEncoding } of set.channels(file)) {
+      const schema = schemas.get(schemaId);
+      const text = new TextDecoder().decode(schema?.data);
+      const here = { type: schema?.name ?? '', encoding: messageEncoding, text, file: name };
+      const known = seen.get(topic);
+      if (known === undefined) {
+        seen.set(topic, here);
+        continue;
+      }
+      const differs =
+        known.type !== here.type
+          ? 'type'
+          : known.encoding !== here.encoding
+            ? 'encoding'
+            : known.text !== text
+              ? 'definition'
+              : '';
+      if (differs === '') continue;
+      const what = (each: typeof here): string => `${each.type || 'no type'} (${each.encoding}) in ${each.file}`;
+      throw new RecordingError(
+        'not-joinable',
+        `${topic}: expected the same ${differs} in all bags, found ${what(known)} and ${what(here)}; leave one out with --topic, or cut them apart first`,
+      );
+    }
+  }
+}
+
+async function copyAll(set: BagSet, writer: BagWriter, work: Work): Promise<Map<string, number>> {
+  const ids = set.files.map(({ schemas }, file) => {
+    return new Map(
+      set.channels(file).map((channel) => [channel.id, writer.declare(channel, schemas.get(channel.schemaId))]),
+    );
+  });
+  for (const { name, attachments } of set.files) {
+    const wanted = attachments.filter((attachment) => attachment.name !== wholeSegmentAttachment);
+    if (wanted.length === 0) continue;
+    const source = await FileSource.open(name);
+    try {
+      for (const place of wanted) await writer.addAttachment(source, place);
+    } finally {
+      await source.close();
+    }
+  }
+  const counts = new Map<string, number>();
+  for await (const { file, channel, message } of set.messages(work)) {
+    await writer.add(ids[file]?.get(message.channelId) ?? 0, message);
+    counts.set(channel.topic, (counts.get(channel.topic) ?? 0) + 1);
+  }
+  return counts;
+}
+
+async function join(
+  paths: readonly string[],
+  out: string,
+  set: BagSet,
+  record: { name: string; values: ReadonlyMap<string, string> },
+  work: Work,
+): Promise<BagJoin> {
+  return writeBag(out, paths, joinedProfile(set), work, async (writer) => {
+    for (const { metadata } of set.files) {
+      for (const each of metadata) await writer.addMetadata(each.name, each.metadata);
+    }
+    await writer.addMetadata(record.name, record.values);
+    const counts = await copyAll(set, writer, work);
+    if (writer.messages === 0) {
+      const found = set.files.length === 1 ? paths.join(' ') : `${set.files.length} files`;
+      throw new RecordingError('not-covered', `${found}: expected messages of these topics in this span, found none`);
+    }
+    const topics = [...counts]
+      .map(([topic, messages]) => ({ topic, messages }))
+      .sort((a, b) => (a.topic < b.topic ? -1 : 1));
+    const { damage, problems } = set;
+    return { out, inputs: set.files.map(({ name }) => name), messages: writer.messages, topics, damage, problems };
+  });
+}
+
+/**
+ * Cuts chosen topics and a span of time out of a bag into the new bag `out` (a folder, or a file when the name ends in `.mcap`).
+ * @throws RecordingError as `BagSet.open` and `writeBag`; `not-covered` when there is nothing in the span.
+ */
+export async function bagCut(path: string, out: string, selection: BagSelection, work: Work = {}): Promise<BagJoin> {
+  const set = await BagSet.open([path], selection, work);
+  const values = new Map([
+    ['from_ns', String(set.span.fromNs ?? '')],
+    ['to_ns', String(set.span.toNs ?? '')],
+    ['topics', (selection.topics ?? []).join(' ')],
+  ]);
+  return join([path], out, set, { name: 'fender.cut', values }, work);
+}
+
+/**
+ * Joins bags into the new bag `out`, in order of time, with everything that is in them twice kept twice.
+ * @throws RecordingError as `bagCut`; `not-joinable` when a topic has two types, or the bags are of two profiles.
+ */
+export async function bagMerge(
+  paths: readonly string[],
+  out: string,
+  selection: BagSelection = {},
+  work: Work = {},
+): Promise<BagJoin> {
+  const set = await BagSet.open(paths, selection, work);
+  refuseTwoTypes(set);
+  const values = new Map([['files', String(set.files.length)]]);
+  return join(paths, out, set, { name: 'fender.merge', values }, work);
+}
+
+/** What `fender bag cut` and `fender bag merge` print. */
+export function formatJoin(joined: BagJoin): string {
+  const lines = [`${joined.inputs.join(' ')} → ${joined.out}: ${joined.messages} messages`];
+  for (const { topic, messages } of joined.topics) lines.push(`  ${topic}  ${messages}`);
+  for (const problem of joined.problems) lines.push(`not whole: ${problem}`);
+  for (const { file, offset, bytes, reason } of joined.damage) {
+    lines.push(`left out ${bytes} bytes at offset ${offset} of ${file}: ${reason}`);
+  }
+  return `${lines.join('\n')}\n`;
+}

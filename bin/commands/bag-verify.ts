@@ -1,0 +1,34 @@
+/** `fender bag verify`: whether a recording is what it says it is. */
+import { Command } from 'commander';
+import { EXIT, EXIT_HELP } from '../exit-codes.ts';
+import { run } from '../run.ts';
+import { printJson, withProgress } from './bag-work.ts';
+
+export function verifyCommand(): Command {
+  return new Command('verify')
+    .summary('check every CRC, index and count of a bag')
+    .description(
+      'Reads every byte of MCAP files, or of recordings’ folders, and checks it: the CRCs of chunks, attachments, data and summary; ' +
+        'message and chunk indexes; statistics; the order and times of chunks; sequence numbers for missing messages; metadata.yaml ' +
+        'against the files. An `error` breaks the format or tells of lost data; a `note` is allowed, and worth knowing.',
+    )
+    .argument('<paths...>', 'MCAP files or folders of recordings')
+    .option('--json', 'print one JSON array with an object for each path instead of text')
+    .addHelpText(
+      'after',
+      `${EXIT_HELP}\n
+Examples:
+  fender bag verify drive/
+  fender bag verify --json drive/ | jq '.[].findings[] | select(.severity == "error")'`,
+    )
+    .action((paths: string[], options: { json?: true }) =>
+      run(async (signal) => {
+        const { bagVerify, formatCheck } = await import('../../agent/bag/bag-check.ts');
+        const checks = [];
+        for (const path of paths) checks.push(await withProgress(path, signal, (work) => bagVerify(path, work)));
+        if (options.json) printJson(checks);
+        else process.stdout.write(checks.map(formatCheck).join(''));
+        return checks.every(({ errors }) => errors === 0) ? EXIT.ok : EXIT.findings;
+      }),
+    );
+}
