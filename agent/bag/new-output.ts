@@ -21,8 +21,8 @@ export interface Work {
 /** A progress report that ends the work once it is to stop. @throws RecordingError `stopped` */
 export function watched({ progress, signal }: Work): Progress {
   return (done, total) => {
-    stopIfAsked(signal);
     progress?.(done, total);
+    stopIfAsked(signal);
   };
 }
 

@@ -12,8 +12,8 @@ const headerBytes = 12 + 8 + 28 + 8 + 40 + 8;
 const silence = new Uint8Array(1024 * 1024);
 const largestRiff = 0xffffffff;
 
-/** The bytes before `dataBytes` bytes of samples. */
-function header(sampleRateHz: number, channels: number, dataBytes: number): Uint8Array {
+/** The bytes before `dataBytes` bytes of samples: RIFF, or RF64 when that cannot tell the size. */
+export function wavHeader(sampleRateHz: number, channels: number, dataBytes: number): Uint8Array {
   const bytes = new Uint8Array(headerBytes);
   const view = new DataView(bytes.buffer);
   const tag = (at: number, text: string): void => void new TextEncoder().encodeInto(text, bytes.subarray(at));
@@ -63,7 +63,7 @@ export class WavFile {
   static async create(path: string, sampleRateHz: number, channels: number): Promise<WavFile> {
     const file = await AppendFile.create(path);
     try {
-      await file.append(header(sampleRateHz, channels, 0));
+      await file.append(wavHeader(sampleRateHz, channels, 0));
       return new WavFile(file, sampleRateHz, channels);
     } catch (error) {
       await file.close();
@@ -89,7 +89,7 @@ export class WavFile {
 
   /** Writes the sizes into the header, and everything to the disk. */
   async finish(): Promise<void> {
-    await this.#file.replace(header(this.sampleRateHz, this.channels, this.#file.bytes - headerBytes), 0);
+    await this.#file.replace(wavHeader(this.sampleRateHz, this.channels, this.#file.bytes - headerBytes), 0);
     await this.#file.finish();
   }
 

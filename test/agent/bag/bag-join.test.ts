@@ -1,0 +1,177 @@
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { bagVerify } from '../../../agent/bag/bag-check.ts';
+import { bagInfo } from '../../../agent/bag/bag-info.ts';
+import { bagCut, bagMerge, formatJoin } from '../../../agent/bag/bag-merge.ts';
+import { bagRecover } from '../../../agent/bag/bag-recover.ts';
+import { parseMoment } from '../../../agent/bag/time-span.ts';
+import { type ReadMessage, range, readFileIndexed } from '../recording/recording-fixtures.ts';
+import { scratchFolder } from '../recording/scratch-folder.ts';
+import { driveMessages, type MadeMessage, madeBag, soundMessage, startNs, temperatureMessage } from './bag-fixtures.ts';
+
+/** A file of its own for messages. */
+async function file(folder: string, name: string, messages: readonly MadeMessage[]): Promise<string> {
+  const path = join(folder, name);
+  await writeFile(path, madeBag(messages));
+  return path;
+}
+
+const keys = (messages: readonly { topic: string; sequence: number; data: Uint8Array }[]): string[] =>
+  messages.map(({ topic, sequence, data }) => `${topic} ${sequence} ${Buffer.from(data).toString('base64')}`).sort();
+
+function inOrder(messages: readonly ReadMessage[]): boolean {
+  return messages.every(({ logTime }, index) => index === 0 || logTime >= (messages[index - 1]?.logTime ?? 0n));
+}
+
+describe('bag cut', () => {
+  test('takes a span and topics into a whole bag, with metadata and definitions', async () => {
+    const folder = await scratchFolder();
+    const path = await file(folder, 'drive.mcap', driveMessages(10));
+    const out = join(folder, 'cut');
+    const topics = ['/uma8/audio', '/bme680/*'];
+    const cut = await bagCut(path, out, { topics, from: '2s', to: '2025-11-24T16:00:05Z' });
+    expect(cut.topics).toEqual([
+      { topic: '/bme680/temperature', messages: 3 },
+      { topic: '/uma8/audio', messages: 30 },
+    ]);
+    expect(await bagVerify(out)).toMatchObject({ errors: 0 });
+    const kept = await readFileIndexed(join(out, 'cut_0.mcap'));
+    const wanted = driveMessages(10).filter(
+      ({ topic, logTimeNs }) =>
+        /uma8|bme680/.test(topic) && logTimeNs >= startNs + 2_000_000_000n && logTimeNs < startNs + 5_000_000_000n,
+    );
+    expect(keys(kept)).toEqual(keys(wanted));
+    expect(inOrder(kept)).toBe(true);
+    const info = await bagInfo(join(out, 'cut_0.mcap'));
+    expect(info.metadata).toContainEqual({ name: 'foxglove', values: { deviceName: 'car-7' } });
+    expect(info.metadata.find(({ name }) => name === 'fender.cut')?.values.topics).toBe('/uma8/audio /bme680/*');
+  });
+
+  test('takes what is readable of a damaged bag, and says what is not', async () => {
+    const folder = await scratchFolder();
+    const bytes = madeBag(driveMessages(5));
+    bytes.fill(0x55, 60_000, 60_050);
+    await writeFile(join(folder, 'torn.mcap'), bytes.subarray(0, -1000));
+    const cut = await bagCut(join(folder, 'torn.mcap'), join(folder, 'out.mcap'), { topics: ['/uma8/audio'] });
+    expect(cut.damage.length).toBeGreaterThan(0);
+    expect(formatJoin(cut)).toMatch(/left out \d+ bytes at offset \d+ of .*torn.mcap/);
+    const sequences = (await readFileIndexed(join(folder, 'out.mcap'))).map(({ sequence }) => sequence);
+    expect(sequences.length).toBeGreaterThanOrEqual(47);
+  });
+
+  test('refuses an empty span, unknown topics and times that are none, and leaves nothing behind', async () => {
+    const folder = await scratchFolder();
+    const path = await file(folder, 'drive.mcap', driveMessages(2));
+    const cut = (selection: Parameters<typeof bagCut>[2]) => bagCut(path, join(folder, 'out.mcap'), selection);
+    await expect(cut({ from: '1h' })).rejects.toMatchObject({ code: 'not-covered' });
+    await expect(cut({ topics: ['/uma9/audio'] })).rejects.toMatchObject({
+      code: 'usage',
+      message: expect.stringContaining('it has /bme680/temperature'),
+    });
+    await expect(cut({ from: 'tomorrow' })).rejects.toMatchObject({ code: 'usage' });
+    await expect(cut({ from: '5s', to: '5s' })).rejects.toMatchObject({ code: 'usage' });
+    expect(await readdir(folder)).toEqual(['drive.mcap']);
+  });
+});
+
+describe('bag merge', () => {
+  test('joins bags in order of time, the same topics as one, what is twice there twice', async () => {
+    const folder = await scratchFolder();
+    const first = driveMessages(4);
+    const second = [...range(30, 20).map((index) => soundMessage(index)), temperatureMessage(9)];
+    const paths = [await file(folder, 'b.mcap', second), await file(folder, 'a.mcap', first)];
+    const out = join(folder, 'both');
+    const merged = await bagMerge(paths, out);
+    const kept = await readFileIndexed(join(out, 'both_0.mcap'));
+    expect(keys(kept)).toEqual(keys([...first, ...second]));
+    expect(inOrder(kept)).toBe(true);
+    expect(merged.topics.find(({ topic }) => topic === '/uma8/audio')?.messages).toBe(70);
+    const info = await bagInfo(join(out, 'both_0.mcap'));
+    expect(info.topics.map(({ topic }) => topic)).toEqual([...new Set(first.map(({ topic }) => topic))].sort());
+    expect(info.metadata.filter(({ name }) => name === 'foxglove')).toHaveLength(1);
+    expect((await bagVerify(out)).findings.filter(({ code }) => code !== 'sequence-gap')).toEqual([]);
+  });
+
+  test('refuses a topic of two types, and names both bags', async () => {
+    const folder = await scratchFolder();
+    const temperature = temperatureMessage(0);
+    const other = { ...temperature, type: 'sensor_msgs/msg/FluidPressure' };
+    const paths = [await file(folder, 'a.mcap', [temperature]), await file(folder, 'b.mcap', [other, soundMessage(0)])];
+    await expect(bagMerge(paths, join(folder, 'out'))).rejects.toMatchObject({
+      code: 'not-joinable',
+      message: expect.stringMatching(
+        /\/bme680\/temperature: expected the same type in all bags, found .*Temperature \(cdr\) in .*a\.mcap and .*FluidPressure \(cdr\) in .*b\.mcap/,
+      ),
+    });
+    expect(await readdir(folder)).toEqual(['a.mcap', 'b.mcap']);
+    expect((await bagMerge(paths, join(folder, 'out'), { topics: ['/uma8/*'] })).messages).toBe(1);
+  });
+});
+
+describe('outputs', () => {
+  test('are never replaced unasked, never an input, and a folder only when it is a bag', async () => {
+    const folder = await scratchFolder();
+    const path = await file(folder, 'drive.mcap', driveMessages(1));
+    const out = join(folder, 'out');
+    await bagCut(path, out, {});
+    await expect(bagCut(path, out, {})).rejects.toMatchObject({ code: 'exists' });
+    await bagCut(path, out, { topics: ['/impacts'] }, { force: true });
+    expect((await bagInfo(join(out, 'out_0.mcap'))).messages).toBe(1);
+    await writeFile(join(out, 'diary.txt'), 'mine');
+    await expect(bagCut(path, out, {}, { force: true })).rejects.toMatchObject({ code: 'exists' });
+    expect(await readFile(join(out, 'diary.txt'), 'utf8')).toBe('mine');
+    for (const same of [path, `${folder}/./drive.mcap`]) {
+      await expect(bagCut(path, same, {}, { force: true })).rejects.toMatchObject({ code: 'exists' });
+    }
+    await expect(bagCut(folder, join(folder, 'in.mcap'), {}, { force: true })).rejects.toMatchObject({
+      code: 'exists',
+    });
+    expect((await readdir(folder)).sort()).toEqual(['drive.mcap', 'out']);
+  });
+
+  test.each(['cut', 'merge', 'recover'] as const)('%s stopped on its way leaves nothing', async (tool) => {
+    const folder = await scratchFolder();
+    const path = await file(
+      folder,
+      'drive.mcap',
+      range(1000).map((index) => soundMessage(index)),
+    );
+    const stop = new AbortController();
+    const work = { signal: stop.signal, progress: (done: number) => void (done > 0 && stop.abort()) };
+    const out = join(folder, 'out.mcap');
+    const run = { cut: () => bagCut(path, out, {}, work), merge: () => bagMerge([path, path], out, {}, work) };
+    const stopped = tool === 'recover' ? bagRecover(path, out, work) : run[tool]();
+    await expect(stopped).rejects.toMatchObject({ code: 'stopped' });
+    expect(await readdir(folder)).toEqual(['drive.mcap']);
+  });
+
+  test('recover takes a whole folder, segment by segment, and makes metadata.yaml', async () => {
+    const folder = await scratchFolder();
+    const drive = join(folder, 'drive');
+    await mkdir(drive);
+    await writeFile(join(drive, 'drive_0.mcap'), madeBag(range(10).map((index) => soundMessage(index))));
+    const second = madeBag(range(10, 10).map((index) => soundMessage(index)));
+    await writeFile(join(drive, 'drive_1.mcap.active'), second.subarray(0, second.byteLength - 700));
+    await writeFile(join(drive, 'drive_2.mcap'), '');
+    const recoveries = await bagRecover(drive, join(folder, 'whole'));
+    expect(recoveries.map(({ messages }) => messages)).toEqual([10, 10, 0]);
+    expect(recoveries[2]?.problem).toMatch(/drive_2.mcap: expected an MCAP file, found 0 bytes/);
+    expect(await readdir(join(folder, 'whole'))).toEqual(['drive_0.mcap', 'drive_1.mcap', 'metadata.yaml']);
+    expect(await bagVerify(join(folder, 'whole'))).toMatchObject({ errors: 0 });
+  });
+});
+
+describe('moments', () => {
+  test.each([
+    ['2026-11-21T06:30:00.5Z', 1_795_242_600_500_000_000n],
+    ['2026-11-21 06:30', 1_795_242_600_000_000_000n],
+    ['2026-11-21T07:30:00+01:00', 1_795_242_600_000_000_000n],
+    ['1795242600500000001', 1_795_242_600_500_000_001n],
+    ['90s', 90_000_000_100n],
+    ['1m30.5s', 90_500_000_100n],
+    ['+250ms', 250_000_100n],
+  ])('%s is understood', (text, ns) => {
+    expect(parseMoment(text, 100n)).toBe(ns);
+  });
+});
