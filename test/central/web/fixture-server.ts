@@ -113,7 +113,8 @@ export class FixtureServer {
       vehicle.last_seen_at = new Date(nowMs).toISOString();
       for (const stream of streams) {
         const captured_at = new Date(nowMs).toISOString();
-        this.send('sample', { vehicle: vehicle.id, stream, captured_at, values: sampleOf(stream, nowMs) });
+        const values = sampleOf(stream, nowMs);
+        this.send('sample', { vehicle: vehicle.id, stream, captured_at, clock: 'synchronised', values });
       }
     }
   }

@@ -10,11 +10,22 @@ interface ErrorBody {
  * @throws ApiError when nothing answers (`unreachable`), the status is not 2xx, or the body is no JSON (`malformed`).
  */
 export async function getJson<Body>(path: string, signal: AbortSignal): Promise<Body> {
+  return await askJson(path, { signal, headers: { accept: 'application/json' } });
+}
+
+/** POSTs `content` as JSON and returns the answer's JSON; throws as `getJson` does. */
+export async function postJson<Body>(path: string, content: unknown): Promise<Body> {
+  const headers = { accept: 'application/json', 'content-type': 'application/json' };
+  return await askJson(path, { method: 'POST', headers, body: JSON.stringify(content) });
+}
+
+async function askJson<Body>(path: string, init: RequestInit): Promise<Body> {
+  const aborted = () => init.signal?.aborted === true;
   let response: Response;
   try {
-    response = await fetch(path, { signal, headers: { accept: 'application/json' } });
+    response = await fetch(path, init);
   } catch (cause) {
-    if (signal.aborted) throw cause;
+    if (aborted()) throw cause;
     throw new ApiError(0, 'unreachable', 'The central service does not answer.', cause);
   }
   if (!response.ok) {
@@ -25,7 +36,7 @@ export async function getJson<Body>(path: string, signal: AbortSignal): Promise<
   try {
     return (await response.json()) as Body;
   } catch (cause) {
-    if (signal.aborted) throw cause;
+    if (aborted()) throw cause;
     throw new ApiError(response.status, 'malformed', `Expected JSON from ${path}, found something else.`, cause);
   }
 }

@@ -3,7 +3,7 @@ import type { QueryClient } from '@tanstack/react-query';
 import type { ServerEvent } from './event-stream.ts';
 import type { LiveListener } from './live-feed.ts';
 import type { LiveStore } from './live-store.ts';
-import type { ImpactEvent, LatestStream, LatestStreams, LiveSample, Vehicle, VehicleDetail } from './types.ts';
+import type { Command, ImpactEvent, LatestStream, LatestStreams, LiveSample, Vehicle, VehicleDetail } from './types.ts';
 
 /** Lists are asked for again at most this often, however fast events come. */
 const refreshListsMs = 500;
@@ -59,6 +59,15 @@ export function createLiveBridge(client: QueryClient, store: LiveStore): LiveLis
     );
   };
 
+  /** Times of the vehicle were put right: everything that shows one is asked for again. */
+  const onClock = (vehicle: string) => {
+    store.forget(vehicle);
+    for (const key of ['vehicle', 'latest', 'history']) void client.invalidateQueries({ queryKey: [key, vehicle] });
+    void client.invalidateQueries({ queryKey: ['event'] });
+    void client.invalidateQueries({ queryKey: ['sensors'] });
+    refreshLists();
+  };
+
   return {
     event(event) {
       if (event.name === 'sample') {
@@ -76,6 +85,12 @@ export function createLiveBridge(client: QueryClient, store: LiveStore): LiveLis
       } else if (event.name === 'vehicle') {
         const vehicle = parse<{ id: string; online: boolean }>(event);
         if (vehicle) onVehicle(vehicle);
+      } else if (event.name === 'clock') {
+        const clock = parse<{ vehicle: string }>(event);
+        if (clock) onClock(clock.vehicle);
+      } else if (event.name === 'command') {
+        const command = parse<Command>(event);
+        if (command) client.setQueryData<Command>(['command', command.id], command);
       }
     },
     reopened() {

@@ -56,6 +56,12 @@ export class LiveStore {
     this.#announce();
   }
 
+  /** Throws the samples of a vehicle away: their times were put right. */
+  forget(vehicle: string): void {
+    for (const key of this.#points.keys()) if (key.startsWith(`${vehicle}\n`)) this.#points.delete(key);
+    this.#announce();
+  }
+
   subscribe(changed: () => void): () => void {
     this.#watchers.add(changed);
     return () => this.#watchers.delete(changed);

@@ -1,7 +1,8 @@
 /** Every question the dashboard asks the API, as React Query options: key, path and how long an answer is fresh. */
 import { keepPreviousData, queryOptions } from '@tanstack/react-query';
-import { getJson, queryString } from './client.ts';
+import { getJson, postJson, queryString } from './client.ts';
 import type {
+  Command,
   EventPage,
   EventSensors,
   History,
@@ -103,12 +104,17 @@ export function eventsQuery(filter: EventFilter) {
   });
 }
 
+/** Whether the event's clip is not here and may still come. */
+function isComing(event: ImpactEvent | undefined): boolean {
+  return event !== undefined && event.clip?.state !== 'ready' && event.clip?.state !== 'lost';
+}
+
 export function eventQuery(id: string) {
   return queryOptions({
     queryKey: ['event', id],
     queryFn: ({ signal }) => getJson<ImpactEvent>(`/api/events/${encodeURIComponent(id)}`, signal),
     // The live feed tells when a clip is whole; this only shows how far it has come.
-    refetchInterval: ({ state }) => (state.data && state.data.clip?.state !== 'ready' ? 2_000 : false),
+    refetchInterval: ({ state }) => (isComing(state.data) ? 2_000 : false),
   });
 }
 
@@ -118,6 +124,25 @@ export function sensorsQuery(id: string, clipReady: boolean) {
     queryFn: ({ signal }) => getJson<EventSensors>(`/api/events/${encodeURIComponent(id)}/sensors`, signal),
     enabled: clipReady,
     staleTime: Number.POSITIVE_INFINITY,
+  });
+}
+
+/** Asks a vehicle for a snapshot; the answer says only that it was asked. */
+export function takeSnapshot(vehicle: string): Promise<Command> {
+  const content = { kind: 'snapshot', reason: 'dashboard' };
+  return postJson<Command>(`/api/vehicles/${encodeURIComponent(vehicle)}/commands`, content);
+}
+
+/** What came of a command; undefined before one was given. */
+export function commandQuery(vehicle: string, asked: Command | undefined) {
+  const path = `/api/vehicles/${encodeURIComponent(vehicle)}/commands/${asked?.id ?? ''}`;
+  return queryOptions({
+    queryKey: ['command', asked?.id ?? ''],
+    queryFn: ({ signal }) => getJson<Command>(path, signal),
+    enabled: asked !== undefined,
+    ...(asked !== undefined && { initialData: asked }),
+    // The live feed tells at once; this is for when it is lost.
+    refetchInterval: ({ state }) => (state.data && state.data.state !== 'pending' ? false : 2_000),
   });
 }
 

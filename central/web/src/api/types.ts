@@ -24,4 +24,6 @@ export type EventSensors = DeepReadonly<contract.Sensors>;
 export type SensorSeries = DeepReadonly<contract.SensorSeries>;
 export type Ledger = DeepReadonly<contract.Ledger>;
 export type LedgerStream = DeepReadonly<contract.LedgerStream>;
+export type Clock = contract.Clock;
+export type Command = DeepReadonly<contract.Command>;
 export type LiveSample = DeepReadonly<contract.LiveSample>;

@@ -1,6 +1,6 @@
 /** Small marks of state: online, diagnostic level, impact label, score. Each says in words what its colour says. */
 import type { CSSProperties } from 'react';
-import type { DiagnosticLevel } from '../api/types.ts';
+import type { DiagnosticLevel, ImpactEvent } from '../api/types.ts';
 import { formatScore, labelTitle } from '../format/format-value.ts';
 
 export function OnlineBadge({ online }: { readonly online: boolean }) {
@@ -34,12 +34,24 @@ export function LevelCounts({ counts }: { readonly counts: Readonly<Record<Diagn
 }
 
 export function LabelChip({ label }: { readonly label: string }) {
-  const known = label === 'glass_break' || label === 'body_impact' ? label : 'other';
+  const known = label === 'glass_break' || label === 'body_impact' || label === 'snapshot' ? label : 'other';
   return <span className={`chip chip-${known}`}>{labelTitle(label)}</span>;
 }
 
+/** The score of an event; a dash where no model was asked, as for a snapshot. */
+export function EventScore({ event, bar = false }: { readonly event: ImpactEvent; readonly bar?: boolean }) {
+  if (event.model === null) {
+    return (
+      <span className="faint" title="Asked for, not heard by a model: it has no score">
+        –
+      </span>
+    );
+  }
+  return bar ? <ScoreBar score={event.score} /> : <span className="number">{formatScore(event.score)}</span>;
+}
+
 /** A score from 0 to 1 as a number with a bar behind it. */
-export function ScoreBar({ score }: { readonly score: number }) {
+function ScoreBar({ score }: { readonly score: number }) {
   const style = { '--share': String(Math.max(0, Math.min(1, score))) } as CSSProperties;
   return (
     <span className="score" style={style}>

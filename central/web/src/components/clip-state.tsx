@@ -9,6 +9,13 @@ export function clipShare(clip: Clip): number | null {
 }
 
 export function ClipState({ clip }: { readonly clip: Clip | null }) {
+  if (clip?.state === 'lost') {
+    return (
+      <span className="clip-lost nowrap" title={clip.lost_reason}>
+        lost
+      </span>
+    );
+  }
   if (clip === null || clip.state === 'pending') return <span className="faint">waiting</span>;
   if (clip.state === 'ready') return <span className="nowrap">{formatBytes(clip.bytes)}</span>;
   const share = clipShare(clip);

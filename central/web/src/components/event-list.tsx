@@ -2,8 +2,8 @@
 import { Link } from 'wouter';
 import { useLiveImpacts } from '../api/live-context.tsx';
 import type { ImpactEvent } from '../api/types.ts';
-import { formatScore } from '../format/format-value.ts';
-import { LabelChip } from './badges.tsx';
+import { EventScore, LabelChip } from './badges.tsx';
+import { ClockMark } from './clock-mark.tsx';
 import { Ago } from './moment.tsx';
 import { Empty } from './states.tsx';
 
@@ -21,9 +21,10 @@ export function EventList({ events, showVehicle = false }: EventListProps) {
         <li key={event.id} className={live.some(({ id }) => id === event.id) ? 'fresh' : undefined}>
           <Link href={`/events/${encodeURIComponent(event.id)}`} className="event-link">
             <LabelChip label={event.label} />
-            <span className="number">{formatScore(event.score)}</span>
+            <EventScore event={event} />
             {showVehicle && <span className="event-vehicle">{event.vehicle}</span>}
             <span className="event-ago">
+              <ClockMark clock={event.clock} original={event.original_captured_at} />{' '}
               <Ago at={event.captured_at} ns={event.captured_at_ns} />
             </span>
           </Link>

@@ -3,8 +3,8 @@ import { useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { useLiveImpacts } from '../api/live-context.tsx';
 import type { ImpactEvent } from '../api/types.ts';
-import { formatScore } from '../format/format-value.ts';
-import { LabelChip } from './badges.tsx';
+import { EventScore, LabelChip } from './badges.tsx';
+import { ClockMark } from './clock-mark.tsx';
 import { Icon } from './icon.tsx';
 import { Ago } from './moment.tsx';
 
@@ -49,7 +49,8 @@ function Toast({ impact, dismiss }: { readonly impact: ImpactEvent; readonly dis
       <div className="toast-text">
         <p className="cluster">
           <LabelChip label={impact.label} />
-          <span className="number">{formatScore(impact.score)}</span>
+          {impact.model !== null && <EventScore event={impact} />}
+          <ClockMark clock={impact.clock} original={impact.original_captured_at} />
         </p>
         <p className="toast-where">
           {impact.vehicle}, <Ago at={impact.captured_at} ns={impact.captured_at_ns} />

@@ -7,6 +7,7 @@ import { clipRecordingUrl, clipSoundUrl, eventQuery } from '../api/queries.ts';
 import type { ImpactEvent } from '../api/types.ts';
 import { LabelChip } from '../components/badges.tsx';
 import { clipShare } from '../components/clip-state.tsx';
+import { ClockMark, clockReason } from '../components/clock-mark.tsx';
 import { Icon } from '../components/icon.tsx';
 import { Ago, Moment } from '../components/moment.tsx';
 import { PageTitle } from '../components/page-title.tsx';
@@ -60,9 +61,9 @@ function EventBody({ event }: { readonly event: ImpactEvent }) {
       <div className="event-columns">
         <section className="panel" aria-labelledby="verdict">
           <h2 id="verdict" className="panel-title">
-            What the model heard
+            {event.model === null ? 'A snapshot' : 'What the model heard'}
           </h2>
-          <Scores event={event} />
+          {event.model === null ? <Asked event={event} /> : <Scores event={event} />}
         </section>
         <section className="panel" aria-labelledby="facts">
           <h2 id="facts" className="panel-title">
@@ -75,6 +76,14 @@ function EventBody({ event }: { readonly event: ImpactEvent }) {
                 <Moment at={event.captured_at} ns={event.captured_at_ns} milliseconds />
                 <br />
                 <small className="faint number">{formatUtc(new Date(event.captured_at), event.captured_at_ns)}</small>
+                {event.clock !== 'synchronised' && (
+                  <>
+                    <br />
+                    <ClockMark clock={event.clock} original={event.original_captured_at} />
+                    <br />
+                    <small className="faint">{clockReason(event.clock, event.original_captured_at)}</small>
+                  </>
+                )}
               </dd>
             </div>
             <div>
@@ -83,7 +92,13 @@ function EventBody({ event }: { readonly event: ImpactEvent }) {
             </div>
             <div>
               <dt>Reached the service</dt>
-              <dd>{formatSeconds(delayS)} after it began</dd>
+              <dd>
+                {event.clock === 'unsynchronised' ? (
+                  <Ago at={event.received_at} />
+                ) : (
+                  `${formatSeconds(delayS)} after it began`
+                )}
+              </dd>
             </div>
             <div>
               <dt>Model</dt>
@@ -123,6 +138,18 @@ function EventBody({ event }: { readonly event: ImpactEvent }) {
   );
 }
 
+/** An event that no model heard. */
+function Asked({ event }: { readonly event: ImpactEvent }) {
+  return (
+    <>
+      <p className="verdict">
+        <LabelChip label={event.label} />
+      </p>
+      <p className="faint">Somebody asked for these seconds. No model was asked, so there are no scores.</p>
+    </>
+  );
+}
+
 /** All labels' scores, highest first. */
 function Scores({ event }: { readonly event: ImpactEvent }) {
   const scores = Object.entries(event.scores).toSorted(([, one], [, other]) => other - one);
@@ -155,6 +182,16 @@ function Scores({ event }: { readonly event: ImpactEvent }) {
 
 function ClipPending({ event }: { readonly event: ImpactEvent }) {
   const { clip } = event;
+  if (clip?.state === 'lost') {
+    return (
+      <div className="clip-pending" role="status">
+        <p className="empty-title">The clip is lost</p>
+        <p className="empty-text">
+          The vehicle had to give it up before it was here (<code>{clip.lost_reason}</code>). The event itself is kept.
+        </p>
+      </div>
+    );
+  }
   const share = clip === null ? null : clipShare(clip);
   return (
     <div className="clip-pending" role="status">

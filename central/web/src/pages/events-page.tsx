@@ -4,8 +4,9 @@ import { Link, useSearchParams } from 'wouter';
 import { useLiveImpacts } from '../api/live-context.tsx';
 import { eventsQuery } from '../api/queries.ts';
 import type { EventPage, ImpactEvent } from '../api/types.ts';
-import { LabelChip, ScoreBar } from '../components/badges.tsx';
+import { EventScore, LabelChip } from '../components/badges.tsx';
 import { ClipState } from '../components/clip-state.tsx';
+import { ClockMark } from '../components/clock-mark.tsx';
 import { DataTable, type TableColumn } from '../components/data-table.tsx';
 import { Moment } from '../components/moment.tsx';
 import { PageTitle } from '../components/page-title.tsx';
@@ -29,13 +30,16 @@ const columns: readonly TableColumn<ImpactEvent>[] = [
     plain: true,
     sortable: true,
     cell: (event) => (
-      <Link href={`/events/${encodeURIComponent(event.id)}`} className="cell-link">
-        <Moment at={event.captured_at} ns={event.captured_at_ns} milliseconds />
-      </Link>
+      <span className="cluster">
+        <Link href={`/events/${encodeURIComponent(event.id)}`} className="cell-link">
+          <Moment at={event.captured_at} ns={event.captured_at_ns} milliseconds />
+        </Link>
+        <ClockMark clock={event.clock} original={event.original_captured_at} />
+      </span>
     ),
   },
   { id: 'label', header: 'Label', plain: true, sortable: true, cell: ({ label }) => <LabelChip label={label} /> },
-  { id: 'score', header: 'Score', plain: true, sortable: true, cell: ({ score }) => <ScoreBar score={score} /> },
+  { id: 'score', header: 'Score', plain: true, sortable: true, cell: (event) => <EventScore event={event} bar /> },
   {
     id: 'vehicle',
     header: 'Vehicle',

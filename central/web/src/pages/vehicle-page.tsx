@@ -14,6 +14,7 @@ import { formatBytes, formatNumber } from '../format/format-value.ts';
 import { Diagnostics } from './vehicle/diagnostics.tsx';
 import { LedgerSummary } from './vehicle/ledger-summary.tsx';
 import { RangePicker } from './vehicle/range-picker.tsx';
+import { SnapshotButton } from './vehicle/snapshot-button.tsx';
 import { VehicleCharts } from './vehicle/vehicle-charts.tsx';
 
 export function VehiclePage({ id }: { readonly id: string }) {
@@ -36,6 +37,7 @@ export function VehiclePage({ id }: { readonly id: string }) {
       <div className="title-row">
         <PageTitle title={id} />
         {vehicle.data && <OnlineBadge online={vehicle.data.online} />}
+        {vehicle.data && <SnapshotButton vehicle={id} online={vehicle.data.online} />}
       </div>
       <QueryView query={vehicle} what={`the vehicle ${id}`} rows={8}>
         {(data) => <VehicleBody vehicle={data} />}

@@ -14,7 +14,7 @@ interface EventFiltersProps {
   readonly onReset: () => void;
 }
 
-const labels = ['body_impact', 'glass_break'];
+const labels = ['body_impact', 'glass_break', 'snapshot'];
 
 function localField(at: string): string {
   return at === '' ? '' : toLocalField(new Date(at));

@@ -1,6 +1,7 @@
 /** How each source of a vehicle is, worst first, with what to do about it. */
 import type { Diagnostic, DiagnosticLevel } from '../../api/types.ts';
 import { LevelBadge } from '../../components/badges.tsx';
+import { ClockMark } from '../../components/clock-mark.tsx';
 import { Ago } from '../../components/moment.tsx';
 import { Empty } from '../../components/states.tsx';
 import { formatNumber } from '../../format/format-value.ts';
@@ -21,7 +22,7 @@ export function Diagnostics({ diagnostics }: { readonly diagnostics: readonly Di
             <strong>{diagnostic.source}</strong>
             {diagnostic.code !== 'ok' && <code>{diagnostic.code}</code>}
             <span className="diagnostic-at">
-              <Ago at={diagnostic.at} />
+              <ClockMark clock={diagnostic.clock} original={diagnostic.original_at} /> <Ago at={diagnostic.at} />
             </span>
           </div>
           <p className="diagnostic-message">{diagnostic.message}</p>

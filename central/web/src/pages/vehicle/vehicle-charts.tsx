@@ -3,15 +3,16 @@ import { useQuery } from '@tanstack/react-query';
 import { type CSSProperties, useMemo } from 'react';
 import { Link } from 'wouter';
 import { eventsQuery, latestQuery, type TimeWindow } from '../../api/queries.ts';
-import type { ImpactEvent, LatestStream } from '../../api/types.ts';
+import type { History, ImpactEvent, LatestStream } from '../../api/types.ts';
 import { CursorProvider } from '../../charts/cursor.tsx';
 import { TimeChart } from '../../charts/time-chart.tsx';
 import { useHistory } from '../../charts/use-history.ts';
+import { ClockMark } from '../../components/clock-mark.tsx';
 import { Empty, Failed, Loading, QueryView } from '../../components/states.tsx';
 import { useNow } from '../../components/use-now.ts';
 import { compareFields, fieldMeaning, streamTitle } from '../../format/field-catalogue.ts';
 import { formatUtc } from '../../format/format-time.ts';
-import { formatScore, labelTitle } from '../../format/format-value.ts';
+import { formatNumber, formatScore, labelTitle } from '../../format/format-value.ts';
 
 const points = 400;
 const streamOrder = ['particulate', 'environment', 'level', 'process'];
@@ -96,8 +97,8 @@ function ImpactLane({ impacts, window }: { readonly impacts: readonly ImpactEven
             href={`/events/${encodeURIComponent(impact.id)}`}
             className={`lane-mark lane-mark-${impact.label}`}
             style={{ '--at': share } as CSSProperties}
-            aria-label={`${labelTitle(impact.label)}, score ${formatScore(impact.score)}`}
-            title={`${labelTitle(impact.label)} ${formatScore(impact.score)}, ${formatUtc(new Date(impact.captured_at), impact.captured_at_ns)}`}
+            aria-label={`${labelTitle(impact.label)}${impact.model === null ? '' : `, score ${formatScore(impact.score)}`}`}
+            title={`${labelTitle(impact.label)}${impact.model === null ? '' : ` ${formatScore(impact.score)}`}, ${formatUtc(new Date(impact.captured_at), impact.captured_at_ns)}`}
           />
         ))}
       </div>
@@ -123,6 +124,7 @@ function StreamCharts({ vehicle, latest, window, impacts }: StreamChartsProps) {
   const groups = Map.groupBy(fields, (field) => fieldMeaning(field).group);
   return (
     <>
+      <ClockNote title={title} records={query.data.records} />
       {[...groups].map(([group, members]) => {
         const { unit, digits } = fieldMeaning(members[0] ?? '');
         return (
@@ -144,6 +146,27 @@ function StreamCharts({ vehicle, latest, window, impacts }: StreamChartsProps) {
         );
       })}
     </>
+  );
+}
+
+/** Said above a stream's charts when they show times that the vehicle did not know. */
+function ClockNote({ title, records }: { readonly title: string; readonly records: History['records'] }) {
+  const { corrected, unsynchronised } = records;
+  if (corrected === 0 && unsynchronised === 0) return null;
+  return (
+    <p className="clock-note">
+      {title}:
+      {corrected > 0 && (
+        <span>
+          {formatNumber(corrected)} records <ClockMark clock="corrected" />
+        </span>
+      )}
+      {unsynchronised > 0 && (
+        <span>
+          {formatNumber(unsynchronised)} records <ClockMark clock="unsynchronised" />
+        </span>
+      )}
+    </p>
   );
 }
 
