@@ -81,7 +81,7 @@ async function repairBytes(
 describe('a segment cut off anywhere', () => {
   const made = makeSegment(7);
   const ends = new Set(boundaries(made.bytes).flatMap((offset) => [offset - 1, offset, offset + 1, offset + 9]));
-  const cuts = range(made.bytes.byteLength + 1).filter((cut) => cut % 37 === 0 || ends.has(cut));
+  const cuts = range(made.bytes.byteLength + 1).filter((cut) => cut % 173 === 0 || ends.has(cut));
 
   test(`is repaired in place to all of its whole chunks (${cuts.length} cuts)`, async () => {
     const folder = await scratchFolder();
@@ -99,7 +99,7 @@ describe('a segment cut off anywhere', () => {
     const folder = await scratchFolder();
     const cut = (made.chunkEnds[4]?.end ?? 0) + 20;
     const { file } = await repairBytes(folder, made.bytes.subarray(0, cut));
-    for (let again = made.chunkEnds[4]?.end ?? 0; again <= file.byteLength; again += 31) {
+    for (let again = made.chunkEnds[4]?.end ?? 0; again <= file.byteLength; again += 97) {
       const second = await repairBytes(folder, file.subarray(0, again));
       expect(second.messages).toBe(made.chunkEnds[4]?.messages);
       readStream(second.file);
@@ -172,7 +172,7 @@ describe('the repair at start', () => {
     await writeFile(join(folder, 'two/two_0.mcap.active'), '');
     await writeFile(join(folder, 'now/now_0.mcap.active'), bytes.subarray(0, 100));
 
-    const reports = await repairRecordings(folder, 'now');
+    const reports = await repairRecordings(folder, (name) => name === 'now');
     expect(reports.map(({ path, outcome, messages }) => ({ path, outcome, messages }))).toEqual([
       { path: join(folder, 'one/one_1.mcap'), outcome: 'completed-in-place', messages: chunkEnds[3]?.messages },
       { path: join(folder, 'two/two_0.mcap'), outcome: 'completed-in-place', messages: 0 },
@@ -187,11 +187,11 @@ describe('the repair at start', () => {
     expect(sequencesOf(await readFileIndexed(join(folder, 'one/one_1.mcap')), '/uma8/audio')).toEqual([
       0, 1, 4, 5, 6, 7,
     ]);
-    expect(await repairRecordings(folder, 'now')).toEqual([]);
+    expect(await repairRecordings(folder, (name) => name === 'now')).toEqual([]);
 
     // A segment that was removed to make room is not promised to `ros2 bag` any more.
     await rm(join(folder, 'one/one_0.mcap'));
-    await repairRecordings(folder, 'now');
+    await repairRecordings(folder, (name) => name === 'now');
     const after = parse(await readFile(join(folder, 'one/metadata.yaml'), 'utf8'));
     expect(after.rosbag2_bagfile_information).toMatchObject({ relative_file_paths: ['one_1.mcap'] });
   });
