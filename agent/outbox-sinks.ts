@@ -62,5 +62,6 @@ function impactStore(outbox: Outbox): ImpactStore {
       const value = { eventId, sha256, bytes: BigInt(bytes), startNs, endNs };
       await outbox.appendRecord('clips', 'events', stamp, { case: 'clip', value });
     },
+    dropClip: (eventId) => outbox.declareDrop(`clip/${eventId}`, 0, 0, 'not-recorded'),
   };
 }

@@ -17,8 +17,9 @@ import { sensorNodes } from './nodes/registry.ts';
 import type { SensorNode } from './nodes/sensor-node.ts';
 import type { AppendTelemetry } from './nodes/telemetry.ts';
 import { outboxSinks } from './outbox-sinks.ts';
-import type { RingBounds } from './recording/message-ring.ts';
-import { Recorder } from './recording/recorder.ts';
+import { RecorderNode, type RecordingControl } from './recording/recorder-node.ts';
+import { recorderOptions } from './recording/recorder-options.ts';
+import type { TakeSnapshot } from './recording/snapshot.ts';
 import type { AgentBridgeParts } from './ros/agent-bridge.ts';
 import type { RosBridge } from './ros/ros-bridge.ts';
 import { SynchroniserNode, type SynchroniserParts } from './synchroniser/synchroniser-node.ts';
@@ -45,7 +46,7 @@ export interface AgentParts {
   readonly clock: SystemClock;
   readonly graph: Graph;
   readonly outbox: Outbox;
-  readonly recorder: Recorder;
+  readonly recorder: RecorderNode;
   readonly diagnostics: DiagnosticsNode;
   readonly detector: DetectorSupervisor;
   readonly impacts: ImpactNode;
@@ -85,22 +86,27 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
   const early: Diagnostic[] = [];
   let report: Report = (diagnostic) => early.push(diagnostic);
   const synchroniser = makeSynchroniser(config, { graph, clock, report: (diagnostic) => report(diagnostic) });
-  const { outbox, recorder } = await openStorage(config, dataFolder, clock, (diagnostic) => report(diagnostic));
+  const { outbox, recorder } = await openStorage(config, dataFolder, clock, {
+    report: (diagnostic) => report(diagnostic),
+    takeSnapshot: (snapshot) => impacts.takeSnapshot(snapshot),
+  });
   const sinks = outboxSinks(outbox, log);
   const diagnostics = new DiagnosticsNode({ graph, clock, record: sinks.recordDiagnostic });
   report = loggedReport(diagnostics, log);
   for (const diagnostic of early) report(diagnostic);
-  // Without the decoded value beside it: the recorder keeps messages for seconds, and needs only their bytes.
-  graph.subscribeAll('recorder', ({ topic, type, sequence, stamp, data, foreign }) =>
-    recorder.write({ topic, type, sequence, stamp, data, ...(foreign && { foreign }) }),
-  );
+  // Without the decoded value in it: the recorder keeps messages for seconds, and needs only their bytes.
+  graph.subscribeAll('recorder', (message) => {
+    const { topic, type, sequence, stamp, data, foreign } = message;
+    const value = 'value' in message ? message.value : undefined;
+    recorder.write({ topic, type, sequence, stamp, data, ...(foreign && { foreign }) }, value);
+  });
   const impacts = new ImpactNode(
     {
       graph,
       clock,
       journal: new ImpactJournal(join(dataFolder, 'clips')),
       store: sinks.impacts,
-      cutClip: (eventId, startNs, endNs) => recorder.cutClip(startNs, endNs, { event_id: eventId }),
+      cutClip: (range, metadata) => recorder.cutClip(range, metadata),
       report,
     },
     { preRollNs: secondsToNs(config.detector.pre_roll_s), postRollNs: secondsToNs(config.detector.post_roll_s) },
@@ -120,7 +126,7 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
   // A copy, as parameters of ROS nodes may change it.
   const sensorSettings = structuredClone(config.sensors);
   const sensors = sensorNodes(sensorSettings, { graph, clock, appendTelemetry, report });
-  const ros = await openRos(config, { graph, clock, report, sensorSettings, sensors }, synchroniser);
+  const ros = await openRos(config, { graph, clock, report, sensorSettings, sensors }, synchroniser, recorder);
   return {
     dataFolder,
     log,
@@ -150,16 +156,33 @@ async function openRos(
   config: AgentConfig,
   parts: Omit<AgentBridgeParts, 'control' | 'nodes'>,
   synchroniser: SynchroniserNode | null,
+  control: RecordingControl,
 ): Promise<RosBridge | null> {
   if (config.graph.kind !== 'ros2') return null;
   const { agentBridge } = await import('./ros/agent-bridge.ts');
-  const refuse = () => Promise.reject(new Error('the recording cannot be controlled yet'));
   const { synchroniserDescription } = await import('./synchroniser/ros-description.ts');
   const nodes = synchroniser === null ? [] : [synchroniserDescription(synchroniser)];
-  return agentBridge(config, { ...parts, control: { start: refuse, stop: refuse, snapshot: refuse }, nodes });
+  return agentBridge(config, { ...parts, control: rosControl(control), nodes });
 }
 
-async function openStorage(config: AgentConfig, dataFolder: string, clock: SystemClock, report: Report) {
+/** The recorder as its ROS services see it: each answers with a sentence. */
+function rosControl(control: RecordingControl): AgentBridgeParts['control'] {
+  return {
+    start: async () => `${await control.start()} is recorded`,
+    stop: async () => {
+      const recordingId = await control.stop();
+      return recordingId === null ? 'nothing was recorded' : `${recordingId} is whole and closed`;
+    },
+    snapshot: async () => `event ${(await control.snapshot({ reason: 'ROS 2 service' })).eventId}`,
+  };
+}
+
+async function openStorage(
+  config: AgentConfig,
+  dataFolder: string,
+  clock: SystemClock,
+  { report, takeSnapshot }: { readonly report: Report; readonly takeSnapshot: TakeSnapshot },
+) {
   const outbox = await Outbox.open(join(dataFolder, 'outbox.sqlite'), {
     clock,
     maxBytes: config.outbox.max_bytes,
@@ -168,35 +191,12 @@ async function openStorage(config: AgentConfig, dataFolder: string, clock: Syste
     onNotice: (notice) => report({ source: 'outbox', values: {}, ...notice }),
   });
   try {
-    const { segment_s: segmentS, segment_bytes: maxSegmentBytes, fsync_ms: syncIntervalMs } = config.recorder;
-    const recorder = await Recorder.open(
-      join(dataFolder, 'recordings'),
-      {
-        vehicle: config.vehicle.id,
-        clipFolder: join(dataFolder, 'clips'),
-        maxSegmentMs: segmentS * SECOND_MS,
-        maxSegmentBytes,
-        syncIntervalMs,
-        ring: ringBounds(config),
-        onDiagnostic: report,
-      },
-      clock,
-    );
-    return { outbox, recorder };
+    const options = { ...recorderOptions(config, dataFolder), onDiagnostic: report, takeSnapshot };
+    return { outbox, recorder: await RecorderNode.open(join(dataFolder, 'recordings'), options, clock) };
   } catch (error) {
     await outbox.close();
     throw error;
   }
-}
-
-/** Longest an impact sounds, and the detector takes to be sure of it, in s; a clip that needs more comes from the segments. */
-const IMPACT_S = 3;
-const RING_BYTES = 32_000_000;
-
-/** As much memory as a clip needs, no more. */
-function ringBounds({ detector }: AgentConfig): RingBounds {
-  const seconds = detector.pre_roll_s + detector.post_roll_s + IMPACT_S;
-  return { maxAgeMs: seconds * SECOND_MS, maxBytes: RING_BYTES };
 }
 
 /** Keeps the diagnostic, and logs it when it changed. */

@@ -1,88 +1,155 @@
 /**
  * Keeps recordings within their share of the disk, and the disk from filling up by whatever else is on it: the oldest recording
- * goes first, then the oldest finished segments of the running one. Each removal is reported.
+ * goes first, then the oldest finished segments of those that are being written. Each removal is reported, and declared for central.
  */
 import { readdir, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Diagnostic } from '../drivers/sample.ts';
 import { type DiskSpace, readDisk } from './health/machine.ts';
+import { byAge } from './recording/recording-names.ts';
+
+/** Says for ever that segments `first` to `last` of a recording are given up; resolves when that is on the disk. */
+export type DeclareRemoval = (recordingId: string, first: number, last: number) => Promise<void>;
 
 /** What retention works on. */
 export interface RetentionParts {
   readonly recordingsFolder: string;
-  /** The running recording, whose open segment stays. */
-  readonly recordingId: string;
+  /** Whether a recording is being written: its open segment stays. */
+  readonly isOpen: (recordingId: string) => boolean;
   /** Share of the disk that recordings may take, 0 to 1. */
   readonly diskShare: number;
   readonly report: (diagnostic: Diagnostic) => void;
+  readonly declare: DeclareRemoval;
+  /** Told when segments of recordings that are being written are gone. */
+  readonly segmentsRemoved: () => Promise<void>;
   /** Size and free room of the disk; null when they cannot be told. */
   readonly readDisk?: () => Promise<DiskSpace | null>;
 }
 
 /** Free room kept by giving up recordings: twice what the recorder needs to go on (64 MiB), which one minute of sound does not fill. */
 const KEPT_FREE_BYTES = 128 * 1024 * 1024;
+/** A disk too full for the declaration does not keep the room from being made; so many declarations wait for it. */
+const MAX_UNDECLARED = 1_000;
 
 interface Removable {
   readonly path: string;
   readonly bytes: number;
+  readonly recordingId: string;
+  /** Numbers of its segments; null when it has none. */
+  readonly segments: { readonly first: number; readonly last: number } | null;
+  readonly isRunning: boolean;
 }
 
-/** Removes what is too much, once. Returns what was removed; never rejects. */
-export async function retain(parts: RetentionParts): Promise<readonly Removable[]> {
-  try {
-    const disk = await (parts.readDisk ?? (() => readDisk(parts.recordingsFolder)))();
-    if (disk === null) return [];
-    const { removable, usedBytes } = await survey(parts.recordingsFolder, parts.recordingId);
-    const allowed = Math.min(disk.totalBytes * parts.diskShare, usedBytes + disk.freeBytes - KEPT_FREE_BYTES);
-    const removed: Removable[] = [];
-    let used = usedBytes;
-    for (const each of removable) {
-      if (used <= allowed) break;
-      await rm(each.path, { recursive: true, force: true });
-      used -= each.bytes;
-      removed.push(each);
+interface Removal {
+  readonly recordingId: string;
+  readonly first: number;
+  readonly last: number;
+}
+
+/** The retention of one folder; its calls must not overlap. */
+export class Retention {
+  readonly #parts: RetentionParts;
+  /** Removals that no declaration is on the disk of. */
+  #undeclared: Removal[] = [];
+
+  constructor(parts: RetentionParts) {
+    this.#parts = parts;
+  }
+
+  /** Removes what is too much, once. Returns the paths of what was removed; never rejects. */
+  async retain(): Promise<readonly string[]> {
+    const { recordingsFolder, report } = this.#parts;
+    try {
+      const disk = await (this.#parts.readDisk ?? (() => readDisk(recordingsFolder)))();
+      if (disk === null) return [];
+      const { removable, usedBytes } = await this.#survey();
+      const allowed = Math.min(disk.totalBytes * this.#parts.diskShare, usedBytes + disk.freeBytes - KEPT_FREE_BYTES);
+      const removed: Removable[] = [];
+      let used = usedBytes;
+      for (const each of removable) {
+        if (used <= allowed) break;
+        await this.#remove(each);
+        used -= each.bytes;
+        removed.push(each);
+      }
+      if (removed.some(({ isRunning }) => isRunning)) await this.#parts.segmentsRemoved();
+      await this.#declareRest();
+      if (removed.length > 0) report(retentionReport(removed, allowed));
+      return removed.map(({ path }) => path);
+    } catch (error) {
+      const message = `retention failed: ${error instanceof Error ? error.message : String(error)}`;
+      const cure = 'Check the rights of data_dir.';
+      report({ source: 'retention', level: 'error', code: 'failed', message, cure, values: {} });
+      return [];
     }
-    if (removed.length > 0) parts.report(retentionReport(removed, allowed));
-    return removed;
-  } catch (error) {
-    const message = `retention failed: ${error instanceof Error ? error.message : String(error)}`;
-    const cure = 'Check the rights of data_dir.';
-    parts.report({ source: 'retention', level: 'error', code: 'failed', message, cure, values: {} });
-    return [];
+  }
+
+  /** The declaration comes first: whoever dies in between removes, and declares, the same again. */
+  async #remove({ path, recordingId, segments }: Removable): Promise<void> {
+    if (segments !== null) {
+      const removal = { recordingId, ...segments };
+      const isDeclared = await this.#declare(removal);
+      if (!isDeclared) this.#undeclared = [...this.#undeclared, removal].slice(-MAX_UNDECLARED);
+    }
+    await rm(path, { recursive: true, force: true });
+  }
+
+  #declare({ recordingId, first, last }: Removal): Promise<boolean> {
+    return this.#parts.declare(recordingId, first, last).then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** What no room was for before: now there may be. */
+  async #declareRest(): Promise<void> {
+    for (const removal of this.#undeclared) {
+      if (!(await this.#declare(removal))) return;
+      this.#undeclared = this.#undeclared.filter((each) => each !== removal);
+    }
+  }
+
+  /** Everything that may go, in the order it goes, and the size of all recordings. */
+  async #survey(): Promise<{ removable: Removable[]; usedBytes: number }> {
+    const { recordingsFolder, isOpen } = this.#parts;
+    const entries = await readdir(recordingsFolder, { withFileTypes: true });
+    const ids = entries.filter((entry) => entry.isDirectory()).map(({ name }) => name);
+    const whole: Removable[] = [];
+    const running: Removable[] = [];
+    let openBytes = 0;
+    for (const id of ids.sort(byAge)) {
+      const files = await filesOf(join(recordingsFolder, id), id);
+      if (isOpen(id)) {
+        running.push(...files.filter(({ path }) => path.endsWith('.mcap')));
+        openBytes += sum(files);
+        continue;
+      }
+      const numbers = files.flatMap(({ segments }) => (segments === null ? [] : [segments.first]));
+      const segments = numbers.length === 0 ? null : { first: Math.min(...numbers), last: Math.max(...numbers) };
+      const path = join(recordingsFolder, id);
+      whole.push({ path, bytes: sum(files), recordingId: id, segments, isRunning: false });
+    }
+    return { removable: [...whole, ...running], usedBytes: sum(whole) + openBytes };
   }
 }
 
-/** Everything that may go, in the order it goes, and the size of all recordings. Names of recordings begin with their time. */
-async function survey(folder: string, runningId: string): Promise<{ removable: Removable[]; usedBytes: number }> {
-  const removable: Removable[] = [];
-  const ids = (await readdir(folder, { withFileTypes: true }))
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => name);
-  for (const id of ids.filter((name) => name !== runningId).sort()) {
-    const files = await sizes(join(folder, id));
-    removable.push({ path: join(folder, id), bytes: sum(files) });
-  }
-  const running = await sizes(join(folder, runningId));
-  const collator = new Intl.Collator('en', { numeric: true });
-  const finished = running
-    .filter(({ path }) => path.endsWith('.mcap'))
-    .sort((a, b) => collator.compare(a.path, b.path));
-  const usedBytes = sum(removable) + sum(running);
-  return { removable: [...removable, ...finished], usedBytes };
-}
-
-async function sizes(folder: string): Promise<Removable[]> {
+/** The files of a recording that is being written, segments in their order. */
+async function filesOf(folder: string, recordingId: string): Promise<Removable[]> {
   const names = await readdir(folder).catch(() => []);
+  const collator = new Intl.Collator('en', { numeric: true });
   const found: Removable[] = [];
-  for (const name of names) {
+  for (const name of names.sort(collator.compare)) {
     const path = join(folder, name);
     const info = await stat(path).catch(() => null);
-    if (info?.isFile()) found.push({ path, bytes: info.size });
+    if (!info?.isFile()) continue;
+    const number = /_(\d+)\.mcap(\.active)?$/.exec(basename(path))?.[1];
+    const segments = number === undefined ? null : { first: Number(number), last: Number(number) };
+    found.push({ path, bytes: info.size, recordingId, segments, isRunning: true });
   }
   return found;
 }
 
-function sum(all: readonly Removable[]): number {
+function sum(all: readonly { readonly bytes: number }[]): number {
   return all.reduce((total, { bytes }) => total + bytes, 0);
 }
 

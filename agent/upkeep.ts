@@ -10,7 +10,7 @@ import type { HealthReport } from './health/metrics.ts';
 import { outboxFigures, recorderFigures } from './health/part-figures.ts';
 import { timeReferenceTopic } from './nodes/topics.ts';
 import type { AgentParts } from './parts.ts';
-import { retain } from './retention.ts';
+import { Retention } from './retention.ts';
 
 const SECOND_MS = 1_000;
 const RETENTION_PERIOD_MS = 60_000;
@@ -22,6 +22,7 @@ export class Upkeep {
   readonly #config: AgentConfig;
   readonly #parts: AgentParts;
   readonly #health: HealthNode;
+  readonly #retention: Retention;
   readonly #publishTime: Publish<Stamp>;
   #lastStepMs = Number.NEGATIVE_INFINITY;
   #retaining: Promise<unknown> = Promise.resolve();
@@ -32,6 +33,7 @@ export class Upkeep {
     this.#parts = parts;
     this.#publishTime = parts.graph.advertise(timeReferenceTopic);
     const { clock, dataFolder, appendTelemetry, report } = parts;
+    this.#retention = retentionOf(config, parts);
     const collect = () => this.#collect();
     this.#health = new HealthNode({ clock, dataFolder, collect, appendTelemetry, report, onReport: onHealth });
   }
@@ -64,8 +66,9 @@ export class Upkeep {
   }
 
   #stepped({ stepNs, stamp }: ClockStep): void {
-    const { clock, diagnostics, log } = this.#parts;
+    const { clock, diagnostics, log, recorder } = this.#parts;
     this.#lastStepMs = performance.now();
+    recorder.clockStepped({ stepNs, stamp });
     this.#publishTime(stamp, stamp);
     const stepS = Number(stepNs) / 1e9;
     const message = `the system clock jumped by ${stepS.toFixed(3)} s; later stamps are in the new time`;
@@ -78,11 +81,7 @@ export class Upkeep {
   #retain(): void {
     if (this.#isRetaining) return;
     this.#isRetaining = true;
-    const { dataFolder, recorder, report } = this.#parts;
-    const recordingsFolder = join(dataFolder, 'recordings');
-    const { recordingId } = recorder;
-    const { disk_share: diskShare } = this.#config.recorder;
-    this.#retaining = retain({ recordingsFolder, recordingId, diskShare, report }).finally(() => {
+    this.#retaining = this.#retention.retain().finally(() => {
       this.#isRetaining = false;
     });
   }
@@ -103,6 +102,17 @@ export class Upkeep {
       synchroniser: this.#parts.synchroniser?.figures() ?? null,
     };
   }
+}
+
+function retentionOf(config: AgentConfig, { dataFolder, outbox, recorder, report }: AgentParts): Retention {
+  return new Retention({
+    recordingsFolder: join(dataFolder, 'recordings'),
+    isOpen: (recordingId) => recorder.isOpen(recordingId),
+    diskShare: config.recorder.disk_share,
+    report,
+    declare: (recordingId, first, last) => outbox.declareDrop(`recording/${recordingId}`, first, last, 'retention'),
+    segmentsRemoved: () => recorder.segmentsRemoved(),
+  });
 }
 
 function clockDiagnostic(quality: ClockQuality, { steps, leaps, slewingNs }: ClockStatistics): Diagnostic {

@@ -227,6 +227,16 @@ export class Outbox {
     }, 'soon');
   }
 
+  /**
+   * Declares that something is given up which was never a row here: `clip/<event id>`, `recording/<id>`. Resolves when that is on disk.
+   * @param first what is gone of it: bytes of a file, segments of a recording; inclusive.
+   */
+  declareDrop(name: string, first: number, last: number, reason: string): Promise<void> {
+    return this.#enqueue((store) => {
+      store.declareDrop(name, { first, last }, reason, this.#options.clock.now());
+    }, 'soon');
+  }
+
   /** Rows after sequence `after` for one batch; null when there are none. */
   read(stream: string, after: number, limitRows: number, limitBytes: number): OutgoingRows | null {
     return this.#guarded(null, () => {

@@ -112,6 +112,26 @@ const recorder = section('The recording of everything, as MCAP segments.', {
     'ms',
     'What is recorded is durable on disk after at most this time.',
   ),
+  ring_s: key(
+    z.number().min(1).max(60).default(10),
+    's',
+    'How much of all topics is kept in memory for clips, whether or not a recording runs; at least what the clip of an impact needs.',
+  ),
+  ring_bytes: key(
+    z.int().min(1_000_000).max(64_000_000).default(32_000_000),
+    'B',
+    'Most memory that ring_s may take; beyond it the oldest go.',
+  ),
+  pre_roll_s: key(
+    z.number().min(0).max(60).default(10),
+    's',
+    'How much of all topics a snapshot holds before it was asked for.',
+  ),
+  post_roll_s: key(
+    z.number().min(0).max(60).default(5),
+    's',
+    'How much of all topics a snapshot holds after it was asked for; 60 s with pre_roll_s at most.',
+  ),
   disk_share: key(
     z.number().min(0.01).max(0.95).default(0.7),
     'ratio',

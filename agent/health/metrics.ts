@@ -6,6 +6,7 @@ import type { ClockQuality } from '../clock-quality.ts';
 import type { DetectorStatistics } from '../detector/supervisor.ts';
 import type { TopicStatistics } from '../graph.ts';
 import type { ImpactStatistics } from '../impacts/impact-node.ts';
+import type { TopicLoss } from '../recording/loss-ledger.ts';
 import type { RosStatistics } from '../ros/supervisor.ts';
 import type { SynchroniserFigures } from '../synchroniser/synchroniser-figures.ts';
 import { Exposition } from './exposition.ts';
@@ -40,10 +41,19 @@ export interface HealthReport {
 
 /** What of the recorder is shown. */
 export interface RecorderFigures {
+  readonly state: 'recording' | 'paused' | 'stopped' | 'closed';
+  /** The recording that runs; null when none does. */
+  readonly recordingId: string | null;
+  readonly recordings: number;
+  readonly segments: number;
+  readonly snapshots: number;
   readonly writtenMessages: number;
   readonly lostMessages: number;
+  /** By topic and reason. */
+  readonly lost: Readonly<Record<string, Readonly<TopicLoss>>>;
   readonly writtenBytes: number;
   readonly queuedBytes: number;
+  readonly ringBytes: number;
 }
 
 /** What of the outbox is shown. */
@@ -168,6 +178,24 @@ function addDetector(out: Exposition, detector: DetectorStatistics, impacts: Imp
 }
 
 function addStorage(out: Exposition, recorder: RecorderFigures, outbox: OutboxFigures): void {
+  for (const state of ['recording', 'paused', 'stopped']) {
+    out.gauge('recorder_state', 'Which state the recording is in.', recorder.state === state ? 1 : 0, { state });
+  }
+  if (recorder.recordingId !== null) {
+    out.gauge('recorder_recording_info', 'The recording that runs.', 1, { recording: recorder.recordingId });
+  }
+  out.counter('recorder_recordings_total', 'Recordings begun.', recorder.recordings);
+  out.counter('recorder_segments_total', 'Segments begun.', recorder.segments);
+  out.counter('recorder_snapshots_total', 'Snapshots taken.', recorder.snapshots);
+  out.gauge('recorder_ring_bytes', 'Bytes of the last seconds in memory.', recorder.ringBytes);
+  for (const [topic, loss] of Object.entries(recorder.lost)) {
+    for (const [reason, count] of Object.entries(loss)) {
+      out.counter('recorder_lost_topic_messages_total', 'Messages lost, by topic and reason.', count, {
+        topic,
+        reason,
+      });
+    }
+  }
   out.counter('recorder_messages_total', 'Messages recorded.', recorder.writtenMessages);
   out.counter('recorder_lost_messages_total', 'Messages that could not be recorded.', recorder.lostMessages);
   out.counter('recorder_bytes_total', 'Bytes recorded.', recorder.writtenBytes);

@@ -1,16 +1,23 @@
 /** Picks from the statistics of the parts what health shows and what the watchdog watches. */
 import type { OutboxStats } from '../../sync/outbox.ts';
 import type { AgentParts } from '../parts.ts';
-import type { RecorderStats } from '../recording/recorder.ts';
+import type { RecorderNodeStats } from '../recording/recorder-node.ts';
 import type { OutboxFigures, RecorderFigures } from './metrics.ts';
 import type { Progress } from './watchdog.ts';
 
-export function recorderFigures(stats: RecorderStats): RecorderFigures {
+export function recorderFigures(stats: RecorderNodeStats): RecorderFigures {
   return {
+    state: stats.state,
+    recordingId: stats.recordingId,
+    recordings: stats.recordings,
+    segments: stats.segments,
+    snapshots: stats.snapshots,
     writtenMessages: stats.messages,
     lostMessages: stats.lostMessages,
+    lost: stats.lost,
     writtenBytes: stats.writtenBytes,
     queuedBytes: stats.queueBytes,
+    ringBytes: stats.ringBytes,
   };
 }
 
@@ -47,7 +54,7 @@ export function progressOf(
     {
       name: 'disk/recorder',
       count: () => Number(recorder.stats().lastSyncMonotonicNs ?? 0n),
-      excused: () => recorder.stats().state === 'paused',
+      excused: () => recorder.stats().state !== 'recording',
       limitMs: DISK_LIMIT_MS,
     },
     {

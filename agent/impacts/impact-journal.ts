@@ -1,5 +1,5 @@
 /**
- * Remembers on disk which impacts still owe their clip, one small file an impact, so that a clip is cut even when the agent or
+ * Remembers on disk which impacts and snapshots still owe their clip, one small file an impact, so that a clip is cut even when the agent or
  * the power ends between the impact and its post-roll.
  */
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
@@ -21,6 +21,11 @@ export interface OwedClip {
   readonly score: number;
   readonly scores: Readonly<Record<string, number>>;
   readonly model: { readonly name: string; readonly version: string };
+  /** What a clip holds around it, where that is not as configured: a snapshot's. */
+  readonly pre_roll_ns?: bigint;
+  readonly post_roll_ns?: bigint;
+  /** Why somebody asked for a snapshot. */
+  readonly reason?: string;
 }
 
 const SUFFIX = '.owed.json';
@@ -85,10 +90,12 @@ function parseOwed(text: string): OwedClip | null {
   }
   if (typeof read !== 'object' || read === null) return null;
   const { captured_at_ns: capturedAt, monotonic_ns: monotonic, end_ns: end, estimated_error_ns: error } = read;
-  const times = [capturedAt, monotonic, end, error ?? '0'];
+  const { pre_roll_ns: preRoll, post_roll_ns: postRoll, reason } = read;
+  const times = [capturedAt, monotonic, end, error ?? '0', preRoll ?? '0', postRoll ?? '0'];
   if (!times.every((time) => typeof time === 'string' && NANOSECONDS.test(time))) return null;
   const { event_id: id, label, score, scores, model, boot_id: bootId } = read;
   if (typeof id !== 'string' || !UUID.test(id) || typeof label !== 'string' || typeof bootId !== 'string') return null;
+  if (reason !== undefined && typeof reason !== 'string') return null;
   if (typeof score !== 'number' || typeof scores !== 'object' || typeof model !== 'object') return null;
   return {
     ...(read as unknown as OwedClip),
@@ -96,5 +103,7 @@ function parseOwed(text: string): OwedClip | null {
     monotonic_ns: BigInt(monotonic as string),
     end_ns: BigInt(end as string),
     estimated_error_ns: typeof error === 'string' ? BigInt(error) : null,
+    ...(typeof preRoll === 'string' && { pre_roll_ns: BigInt(preRoll) }),
+    ...(typeof postRoll === 'string' && { post_roll_ns: BigInt(postRoll) }),
   };
 }

@@ -1,6 +1,6 @@
 /**
- * What happens to an impact: the event is committed to the outbox at once and published; when its post-roll is recorded, its
- * clip is cut and handed to the outbox too. Clips owed from before the start are cut from the recorded segments.
+ * What happens to an impact, or to a snapshot that somebody asks for: the event is committed to the outbox at once and published; when its
+ * post-roll is recorded, its clip is cut and handed to the outbox too. Clips owed from before the start are cut from the recorded segments.
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock, Diagnostic, Stamp } from '../../drivers/sample.ts';
@@ -8,6 +8,8 @@ import type { Impact } from '../detector/supervisor.ts';
 import type { Graph, Publish } from '../graph.ts';
 import type { ImpactSample } from '../messages/messages.ts';
 import { impactTopic } from '../nodes/topics.ts';
+import { anchoredNs, type ClipRange } from '../recording/clip.ts';
+import type { TakeSnapshot } from '../recording/snapshot.ts';
 import type { ImpactJournal, OwedClip } from './impact-journal.ts';
 
 /** A clip on disk. */
@@ -18,13 +20,15 @@ export interface ClipFile {
   readonly bytes: number;
 }
 
-/** Cuts everything recorded from `startNs` to `endNs` (UTC ns) into a file of its own. */
-export type CutClip = (eventId: string, startNs: bigint, endNs: bigint) => Promise<ClipFile>;
+/** Cuts everything recorded in the range into a file of its own, which keeps `metadata`. */
+export type CutClip = (range: ClipRange, metadata: Readonly<Record<string, string>>) => Promise<ClipFile>;
 
 /** Where events and clips go; each resolves when it is on disk. */
 export interface ImpactStore {
   appendEvent(eventId: string, impact: ImpactSample, durationS: number): Promise<unknown>;
   appendClip(stamp: Stamp, eventId: string, clip: ClipFile, startNs: bigint, endNs: bigint): Promise<unknown>;
+  /** Says for ever that the event's clip could not be made. */
+  dropClip(eventId: string): Promise<unknown>;
 }
 
 /** What the node is connected to. */
@@ -47,6 +51,8 @@ export interface ClipOptions {
 const SETTLE_NS = 400_000_000n;
 /** More impacts than this waiting for their clips is a flood; their events are kept, their clips are not made. */
 const MAX_OWED = 256;
+/** What was stamped after a step of the clock may seem to end long after it began. */
+const LONGEST_IMPACT_NS = 60_000_000_000n;
 const MAX_TRIES = 3;
 const RETRY_MS = 2_000;
 
@@ -78,10 +84,26 @@ export class ImpactNode {
 
   /** Takes an impact; never throws. */
   take(impact: Impact): void {
-    const work = this.#commit(impact).catch((error: unknown) => this.#fail('event', error));
+    const work = this.#commit({ ...impact, eventId: randomUUID() }).catch((error: unknown) =>
+      this.#fail('event', error),
+    );
     this.#committing.add(work);
     void work.finally(() => this.#committing.delete(work));
   }
+
+  /** Makes an event labelled `snapshot` and owes its clip; rejects when the disk does not take the event, or too many clips are owed. */
+  readonly takeSnapshot: TakeSnapshot = async ({ stamp, reason, preRollNs, postRollNs }) => {
+    if (this.#owed.length >= MAX_OWED)
+      throw new Error(`expected at most ${MAX_OWED} events waiting for their clips, found more`);
+    const model = { name: '', version: '' };
+    const impact = { stamp, endNs: stamp.capturedAtNs, label: 'snapshot', score: 1, scores: {}, model };
+    const eventId = randomUUID();
+    const work = this.#commit({ ...impact, eventId }, { pre_roll_ns: preRollNs, post_roll_ns: postRollNs, reason });
+    const settled = work.catch(() => {});
+    this.#committing.add(settled);
+    await work.finally(() => this.#committing.delete(settled));
+    return eventId;
+  };
 
   statistics(): ImpactStatistics {
     return { events: this.#events, clips: this.#clips, owedClips: this.#owed.length, lostClips: this.#lost };
@@ -109,18 +131,16 @@ export class ImpactNode {
     }
   }
 
-  async #commit(impact: Impact): Promise<void> {
+  async #commit(sample: ImpactSample, snapshot: Partial<OwedClip> = {}): Promise<void> {
     const { journal } = this.#parts;
-    const sample: ImpactSample = { ...impact, eventId: randomUUID() };
-    const owed = toOwed(sample);
+    const owed = { ...toOwed(sample), ...snapshot };
     this.#events += 1;
     this.#publish(sample.stamp, sample);
     // The journal comes first, or a crash in between would leave an event that never gets its clip.
     await journal.put(owed).catch((error: unknown) => this.#fail('journal', error));
     await this.#appendEvent(owed);
     if (this.#owed.length >= MAX_OWED) {
-      this.#lost += 1;
-      await this.#strike(owed.event_id);
+      await this.#giveUp(owed.event_id);
       const message = `expected at most ${MAX_OWED} impacts waiting for their clips, found more`;
       this.#tell('warn', 'clips-lost', message, 'Raise detector.thresholds: the detector hears too many impacts.');
       return;
@@ -132,7 +152,7 @@ export class ImpactNode {
   }
 
   async #appendEvent(owed: OwedClip): Promise<void> {
-    const durationS = Number(owed.end_ns - owed.captured_at_ns) / 1e9;
+    const durationS = Number(durationNs(owed)) / 1e9;
     await this.#parts.store.appendEvent(owed.event_id, toSample(owed), durationS);
   }
 
@@ -151,18 +171,19 @@ export class ImpactNode {
   #waitMs(owed: OwedClip): number {
     const now = this.#parts.clock.now();
     if (owed.boot_id !== now.bootId) return 0;
-    const durationNs = owed.end_ns - owed.captured_at_ns;
-    const dueNs = owed.monotonic_ns + durationNs + this.#options.postRollNs + SETTLE_NS;
+    const dueNs = this.#rangeOf(owed).endMonotonicNs + SETTLE_NS;
     return Number((dueNs - now.monotonicNs) / 1_000_000n);
   }
 
   async #cut(owed: OwedClip, signal: AbortSignal): Promise<void> {
     const { store, cutClip } = this.#parts;
-    const startNs = owed.captured_at_ns - this.#options.preRollNs;
-    const endNs = owed.end_ns + this.#options.postRollNs;
+    const range = this.#rangeOf(owed);
+    const startNs = anchoredNs(range, range.startMonotonicNs);
+    const endNs = anchoredNs(range, range.endMonotonicNs);
+    const metadata = { event_id: owed.event_id, label: owed.label, ...(owed.reason && { reason: owed.reason }) };
     for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
       try {
-        const clip = await cutClip(owed.event_id, startNs, endNs);
+        const clip = await cutClip(range, metadata);
         await store.appendClip(stampOf(owed), owed.event_id, clip, startNs, endNs);
         this.#clips += 1;
         await this.#strike(owed.event_id);
@@ -173,8 +194,24 @@ export class ImpactNode {
         if (signal.aborted) return;
       }
     }
+    await this.#giveUp(owed.event_id);
+  }
+
+  async #giveUp(eventId: string): Promise<void> {
     this.#lost += 1;
-    await this.#strike(owed.event_id);
+    await this.#parts.store.dropClip(eventId).catch((error: unknown) => this.#fail('clip', error));
+    await this.#strike(eventId);
+  }
+
+  #rangeOf(owed: OwedClip): ClipRange {
+    const { pre_roll_ns: preRollNs = this.#options.preRollNs, post_roll_ns: postRollNs = this.#options.postRollNs } =
+      owed;
+    return {
+      bootId: owed.boot_id,
+      startMonotonicNs: owed.monotonic_ns - preRollNs,
+      endMonotonicNs: owed.monotonic_ns + durationNs(owed) + postRollNs,
+      anchor: stampOf(owed),
+    };
   }
 
   /** Strikes the impact out of the journal; what a refusing disk leaves there is done once more at the next start, which is harmless. */
@@ -202,6 +239,12 @@ export class ImpactNode {
   #tell(level: Diagnostic['level'], code: string, message: string, cure: string): void {
     this.#parts.report({ source: 'impacts', level, code, message, cure, values: { ...this.statistics() } });
   }
+}
+
+/** How long it lasted; 0 where a step of the clock stands between its beginning and its end. */
+function durationNs({ captured_at_ns: startNs, end_ns: endNs }: OwedClip): bigint {
+  const ns = endNs - startNs;
+  return ns >= 0n && ns <= LONGEST_IMPACT_NS ? ns : 0n;
 }
 
 function toOwed(sample: ImpactSample): OwedClip {

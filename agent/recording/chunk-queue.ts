@@ -3,6 +3,7 @@
  * of bytes.
  */
 
+import type { Stamp } from '../../drivers/sample.ts';
 import { ChunkDraft } from '../bag/chunk-draft.ts';
 import type { Message } from '../messages/message.ts';
 
@@ -11,8 +12,8 @@ export interface QueuedChunk {
   readonly draft: ChunkDraft;
   /** Sound is stored as it is; slow topics compress well. */
   readonly kind: 'sound' | 'slow';
-  /** Monotonic nanoseconds of its first message's stamp. */
-  readonly monotonicNs: bigint;
+  /** Its first message's. */
+  readonly stamp: Stamp;
 }
 
 const maxChunkBytes = 256 * 1024;
@@ -51,7 +52,7 @@ export class ChunkQueue {
       this.#full.push(chunk);
       chunk = null;
     }
-    chunk ??= { draft: new ChunkDraft(), kind, monotonicNs: stamp.monotonicNs };
+    chunk ??= { draft: new ChunkDraft(), kind, stamp };
     if (kind === 'sound') this.#sound = chunk;
     else this.#slow = chunk;
     const before = chunk.draft.byteLength;
@@ -64,6 +65,11 @@ export class ChunkQueue {
   releaseSlow(): void {
     if (this.#slow !== null) this.#full.push(this.#slow);
     this.#slow = null;
+  }
+
+  /** The stamp of the chunk that `next` will give; null when nothing has to go. */
+  get nextStamp(): Stamp | null {
+    return (this.#full[0] ?? this.#sound)?.stamp ?? null;
   }
 
   /** The next chunk to write: full or released ones first, then the sound there is. Null when nothing has to go. */

@@ -12,6 +12,19 @@ export interface TopicLoss {
   write: number;
 }
 
+/** Adds `lost`, by topic, to `sums`. */
+export function addLoss(sums: Map<string, TopicLoss>, lost: Readonly<Record<string, Readonly<TopicLoss>>>): void {
+  for (const [topic, { gap, queue, space, write }] of Object.entries(lost)) {
+    const sum = sums.get(topic) ?? { gap: 0, queue: 0, space: 0, write: 0 };
+    sums.set(topic, {
+      gap: sum.gap + gap,
+      queue: sum.queue + queue,
+      space: sum.space + space,
+      write: sum.write + write,
+    });
+  }
+}
+
 /** A wider jump is a publisher that started anew, not loss. */
 const maxGap = 2 ** 31;
 
@@ -20,7 +33,12 @@ export class LossLedger {
   readonly topics = new Map<string, TopicLoss>();
   /** Grows with every count, to see whether anything changed. */
   total = 0;
-  readonly #nextSequence = new Map<string, number>();
+  readonly #nextSequence: Map<string, number>;
+
+  /** @param nextSequence which sequence each topic gives next: shared by recordings that follow each other without a gap. */
+  constructor(nextSequence: Map<string, number> = new Map()) {
+    this.#nextSequence = nextSequence;
+  }
 
   /** Notes an arriving message's sequence (uint32, wraps); counts what was skipped since the one before. */
   arrived(topic: string, sequence: number): void {

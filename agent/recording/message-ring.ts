@@ -16,6 +16,8 @@ export interface RingBounds {
 const copiedFromBytes = 16 * 1024;
 /** Emptied buffers kept for the next messages: one comes for one that goes, but for a backlog. */
 const maxSpareBuffers = 4;
+/** Spans kept for later; one more takes the place of the oldest. */
+const maxHolds = 16;
 
 interface RingEntry {
   readonly message: Message;
@@ -23,12 +25,13 @@ interface RingEntry {
   buffer: ArrayBuffer | null;
 }
 
-/** Messages in order of arrival. */
+/** Messages in order of arrival. All times are monotonic nanoseconds of this boot. */
 export class MessageRing {
   bytes = 0;
   readonly #bounds: RingBounds;
   #entries: RingEntry[] = [];
   readonly #spare: ArrayBuffer[] = [];
+  #holds: { readonly fromNs: bigint; readonly untilNs: bigint }[] = [];
 
   constructor(bounds: RingBounds) {
     this.#bounds = bounds;
@@ -40,7 +43,7 @@ export class MessageRing {
 
   /** Takes the message. Its data may be held on to. */
   push(message: Message): void {
-    const oldestNs = message.stamp.monotonicNs - BigInt(Math.round(this.#bounds.maxAgeMs * 1e6));
+    const oldestNs = this.#oldestNs(message.stamp.monotonicNs);
     let evicted = 0;
     this.bytes += message.data.byteLength;
     for (const entry of this.#entries) {
@@ -53,24 +56,38 @@ export class MessageRing {
     this.#entries.push(this.#entryOf(message));
   }
 
-  /** Whether the ring reaches back to `startNs` (UTC ns). It knows nothing of what was published before its first message. */
-  covers(startNs: bigint): boolean {
-    const [oldest] = this.#entries;
-    return oldest !== undefined && oldest.message.stamp.capturedAtNs <= startNs;
+  /** Keeps what is newer than `fromNs` beyond its age, until messages of `untilNs` have come; the bound of bytes stays. */
+  hold(fromNs: bigint, untilNs: bigint): void {
+    this.#holds = [...this.#holds, { fromNs, untilNs }].slice(-maxHolds);
   }
 
-  /** Messages any part of which lies in `startNs` to `endNs` (UTC ns), in order of arrival; the caller may keep them. */
+  /** Whether the ring reaches back to `startNs`. It knows nothing of what was published before its first message. */
+  covers(startNs: bigint): boolean {
+    const [oldest] = this.#entries;
+    return oldest !== undefined && oldest.message.stamp.monotonicNs <= startNs;
+  }
+
+  /** Messages any part of which lies in `startNs` to `endNs`, in order of arrival; the caller may keep them. */
   span(startNs: bigint, endNs: bigint): Message[] {
     const found: Message[] = [];
     for (const entry of this.#entries) {
       const { stamp, type, data } = entry.message;
-      const ns = stamp.capturedAtNs;
+      const ns = stamp.monotonicNs;
       if (ns >= endNs || (ns < startNs && ns + durationNs(type, data) <= startNs)) continue;
       // Its buffer is the caller's from now on, and not used again.
       entry.buffer = null;
       found.push(entry.message);
     }
     return found;
+  }
+
+  /** What is older than this goes. */
+  #oldestNs(nowNs: bigint): bigint {
+    let oldestNs = nowNs - BigInt(Math.round(this.#bounds.maxAgeMs * 1e6));
+    if (this.#holds.length === 0) return oldestNs;
+    this.#holds = this.#holds.filter(({ untilNs }) => untilNs > nowNs);
+    for (const { fromNs } of this.#holds) if (fromNs < oldestNs) oldestNs = fromNs;
+    return oldestNs;
   }
 
   #entryOf(message: Message): RingEntry {

@@ -1,34 +1,27 @@
 /**
- * Owns the recording of one run: takes messages without ever waiting, brings them to the disk in small chunks, survives a full
- * or failing disk, and keeps the last seconds in memory for clips.
+ * Owns one recording: takes messages without ever waiting, brings them to the disk in small chunks, and survives a full or failing
+ * disk.
  *
  * Sound goes to the disk as soon as the disk is idle; slow topics are gathered into compressed chunks. While the disk is busy
  * both gather, up to a bound; what comes above it is dropped and counted.
  */
 
-import { randomBytes } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock, Diagnostic } from '../../drivers/sample.ts';
 import { ChannelTable } from '../bag/channel-table.ts';
 import { type CreateDurable, syncFolder } from '../bag/durable-file.ts';
-import type { RepairReport } from '../bag/repair.ts';
+import type { Attachment } from '../bag/mcap-builder.ts';
 import type { Message } from '../messages/message.ts';
-import { ChunkQueue, loggedNs } from './chunk-queue.ts';
-import { type Clip, type ClipOptions, cutClipFromSegments, removePartialClips, writeClip } from './clip.ts';
+import { ChunkQueue } from './chunk-queue.ts';
 import { LossLedger, type TopicLoss } from './loss-ledger.ts';
-import { MessageRing, type RingBounds } from './message-ring.ts';
-import { repairRecordings } from './repair-recordings.ts';
+import { nextRecordingNumber, recordingName } from './recording-names.ts';
 import { SegmentLoop } from './segment-loop.ts';
 
 /** How to record. Times in milliseconds, sizes in bytes; what is not given is taken from `recorderDefaults`. */
 export interface RecorderOptions {
   /** The vehicle's id: the bag's `deviceName`. */
   readonly vehicle: string;
-  /** Where clips go. */
-  readonly clipFolder: string;
-  /** Name of the recording; by default its UTC start and six random digits. */
-  readonly recordingId?: string;
   /** Slow topics are gathered this long, so a crash costs this much of them. */
   readonly slowFlushMs?: number;
   /** At most one data sync in this time; a power cut costs this much more than a crash. */
@@ -41,9 +34,12 @@ export interface RecorderOptions {
   readonly minFreeBytes?: number;
   /** How long a paused recording waits before it tries again. */
   readonly retryMs?: number;
-  readonly ring?: RingBounds;
   /** `ros2msg` texts of types that are not this vehicle's own. */
   readonly schemaText?: (type: string) => string | undefined;
+  /** Metadata records of others, by name: asked when a segment ends. Must not throw. */
+  readonly segmentMetadata?: () => Readonly<Record<string, ReadonlyMap<string, string>>>;
+  /** Attachments of others: asked when a segment ends. Must not throw. */
+  readonly segmentAttachments?: () => readonly Attachment[];
   /** Told when the recorder pauses, goes on, or starts to drop messages. */
   readonly onDiagnostic?: (diagnostic: Diagnostic) => void;
   /** Puts another disk under the recorder, for tests. */
@@ -60,7 +56,6 @@ const recorderDefaults = {
   maxQueueBytes: 16 * 1024 * 1024,
   minFreeBytes: 64 * 1024 * 1024,
   retryMs: 1000,
-  ring: { maxAgeMs: 15_000, maxBytes: 16 * 1024 * 1024 },
 };
 
 /** How the recorder is. */
@@ -74,69 +69,71 @@ export interface RecorderStats {
   readonly writtenBytes: number;
   readonly queueBytes: number;
   readonly segments: number;
+  /** Segments that a failing disk left unfinished, and that are not repaired yet. */
+  readonly abandonedSegments: number;
   /** Lost messages per topic since the recording started. */
   readonly lost: Readonly<Record<string, Readonly<TopicLoss>>>;
   readonly lostMessages: number;
   /** Monotonic nanoseconds of the last data sync that succeeded; null before the first. */
   readonly lastSyncMonotonicNs: bigint | null;
-  readonly ringMessages: number;
-  readonly ringBytes: number;
 }
 
-function newRecordingId(clock: Clock): string {
-  const time = new Date(Number(clock.now().capturedAtNs / 1_000_000n)).toISOString();
-  return `${time.slice(0, 19).replaceAll(':', '-')}Z_${randomBytes(3).toString('hex')}`;
-}
-
-/** One recording, from `open` to `close`. */
+/** One recording, from its beginning to `close`. */
 export class Recorder {
   readonly recordingId: string;
-  /** Resolves when everything that an earlier run left unfinished is repaired, with what was found; never rejects. */
-  readonly repairs: Promise<readonly RepairReport[]>;
-  readonly #recordings: string;
   readonly #options: RecorderOptions;
   readonly #slowFlushMs: number;
   readonly #channels: ChannelTable;
   readonly #queue: ChunkQueue;
-  readonly #loss = new LossLedger();
-  readonly #ring: MessageRing;
+  readonly #loss: LossLedger;
   readonly #loop: SegmentLoop;
   #closed = false;
+  #closing: Promise<boolean> | null = null;
   #dropping = false;
   #messages = 0;
   #slowTimer: NodeJS.Timeout | null = null;
   #waiting: (() => void)[] = [];
 
-  private constructor(recordings: string, recordingId: string, options: RecorderOptions, clock: Clock) {
+  /**
+   * Begins a recording: its folder `recordingId` in `recordings` is made with its first segment.
+   * @param nextSequence which sequence each topic gives next: handed on from the recording that this one follows without a gap.
+   */
+  constructor(
+    recordings: string,
+    recordingId: string,
+    options: RecorderOptions,
+    clock: Clock,
+    nextSequence = new Map<string, number>(),
+  ) {
     const settings = { ...recorderDefaults, ...options };
-    this.#recordings = recordings;
     this.recordingId = recordingId;
     this.#options = options;
     this.#slowFlushMs = settings.slowFlushMs;
     this.#channels = new ChannelTable(options.schemaText);
     this.#queue = new ChunkQueue(settings.maxQueueBytes);
-    this.#ring = new MessageRing(settings.ring);
+    this.#loss = new LossLedger(nextSequence);
     const parts = { queue: this.#queue, channels: this.#channels, loss: this.#loss, clock };
     this.#loop = new SegmentLoop(join(recordings, recordingId), parts, {
       ...settings,
       onPause: (pausedBy, message) => this.#paused(pausedBy, message),
       onRoom: () => this.#roomMade(),
     });
-    this.repairs = repairRecordings(recordings, recordingId, () => {
-      if (this.#closed)
-        throw new Error('the repair was stopped by the end of this recording; the next start goes on with it');
-    });
   }
 
   /**
-   * Starts a recording in a new folder of `recordings`, which is made if needed, and the repair of what is there already.
+   * Begins a recording in a new folder of `recordings`, which is made at once.
+   * @param recordingId by default its UTC start and the next number.
    * @throws the system's error when the folder cannot be made.
    */
-  static async open(recordings: string, options: RecorderOptions, clock: Clock): Promise<Recorder> {
-    const recordingId = options.recordingId ?? newRecordingId(clock);
+  static async open(
+    recordings: string,
+    options: RecorderOptions & { readonly recordingId?: string },
+    clock: Clock,
+  ): Promise<Recorder> {
     await mkdir(recordings, { recursive: true });
+    const number = await nextRecordingNumber(recordings);
+    const recordingId = options.recordingId ?? recordingName(clock.now().capturedAtNs, number);
     await mkdir(join(recordings, recordingId));
-    await removePartialClips(options.clipFolder);
     await syncFolder(recordings);
     return new Recorder(recordings, recordingId, options, clock);
   }
@@ -146,10 +143,12 @@ export class Recorder {
    * @returns false when it was dropped because the queue is at its bound, or the recorder is closed.
    */
   write(message: Message): boolean {
-    this.#ring.push(message);
     if (this.#closed) return false;
     this.#loss.arrived(message.topic, message.sequence);
-    const kind = this.#queue.add(this.#channels.entry(message.topic, message.type).channel.id, message);
+    const kind = this.#queue.add(
+      this.#channels.entry(message.topic, message.type, message.foreign).channel.id,
+      message,
+    );
     if (kind === null) {
       this.#dropped(message.topic);
       return false;
@@ -179,21 +178,9 @@ export class Recorder {
     await this.#loop.flush();
   }
 
-  /**
-   * Cuts a clip of all topics from `startNs` to `endNs` (UTC ns): from memory, or where that does not reach back far enough, from
-   * the segments.
-   * @param metadata is kept in the clip, in its metadata record `fender.clip`.
-   * @throws RecordingError `not-covered`, `too-large`; the system's errors of writing.
-   */
-  async cutClip(startNs: bigint, endNs: bigint, metadata: Readonly<Record<string, string>> = {}): Promise<Clip> {
-    const options: ClipOptions = { ...this.#options, metadata };
-    const recent = this.#ring
-      .span(startNs, endNs)
-      .map((message) => ({ ...message, logTimeNs: loggedNs(message.stamp.capturedAtNs) }));
-    if (this.#ring.covers(startNs)) return writeClip(recent, startNs, endNs, options);
-    await this.repairs;
-    await this.flush().catch(() => {});
-    return cutClipFromSegments(this.#recordings, startNs, endNs, options, recent);
+  /** Finished segments were removed to make room: `metadata.yaml` shall not name them any more. */
+  async segmentsRemoved(): Promise<void> {
+    await this.#loop.segmentsRemoved();
   }
 
   /** How it is, and what was lost. */
@@ -207,25 +194,33 @@ export class Recorder {
       writtenBytes: this.#loop.bytes,
       queueBytes: this.#queue.bytes,
       segments: this.#loop.segmentCount,
+      abandonedSegments: this.#loop.abandonedSegments,
       lost: Object.fromEntries(this.#loss.topics),
       lostMessages: this.#loss.total,
       lastSyncMonotonicNs: this.#loop.lastSyncMonotonicNs,
-      ringMessages: this.#ring.length,
-      ringBytes: this.#ring.bytes,
     };
   }
 
   /**
-   * Writes what is left, ends the segment, and stops a repair that still runs. Never rejects: what the disk refuses, and what is not
-   * repaired yet, is for the next start.
+   * Writes what is left and ends the segment. Never rejects.
+   * @returns whether all segments are whole; what the disk refused keeps its unfinished name for a later repair.
    */
-  async close(): Promise<void> {
-    if (this.#closed) return;
+  async close(): Promise<boolean> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<boolean> {
     this.#closed = true;
+    const lostBefore = this.#loss.total;
     this.#releaseSlow();
     await this.#loop.close();
     this.#roomMade();
-    await this.repairs;
+    const lost = this.#loss.total - lostBefore;
+    // The bag has no more room for this.
+    if (lost > 0)
+      this.#tell('error', 'lost-at-end', `${lost} messages at the end of ${this.recordingId} found no room`);
+    return this.#loop.abandonedSegments === 0;
   }
 
   #releaseSlow(): void {
@@ -268,6 +263,7 @@ export class Recorder {
       'disk-full': 'Free space on the disk of the recordings; recording goes on by itself.',
       'write-failed':
         'Check the disk of the recordings (dmesg, fsck); recording goes on by itself when it takes data again.',
+      'lost-at-end': 'Free space on the disk of the recordings before the agent is stopped.',
       'slow-disk': 'Use a faster disk or memory card, or record fewer topics.',
     };
     const values = {

@@ -8,16 +8,20 @@ import { activeSuffix, type RepairReport, repairSegment } from '../bag/repair.ts
 import { metadataIsCurrent, renewMetadata } from '../bag/rosbag2-metadata.ts';
 
 /**
- * Repairs every unfinished segment in every recording of a folder, except the recording `except` (the one being written), removes
- * half-written side files, and renews `metadata.yaml` where it does not name every segment. Never rejects; what failed is reported
- * and tried again at the next start.
+ * Repairs every unfinished segment in every recording of a folder, except those that are being written, removes half-written side files,
+ * and renews `metadata.yaml` where it does not name every segment. Never rejects; what failed is reported and tried again at the next start.
+ * @param isOpen tells by its name whether a recording is being written now.
  * @returns one report for each unfinished segment; a `metadata.yaml` that could not be written is a failed report of its path.
  */
-export async function repairRecordings(folder: string, except = '', progress?: Progress): Promise<RepairReport[]> {
+export async function repairRecordings(
+  folder: string,
+  isOpen: (name: string) => boolean = () => false,
+  progress?: Progress,
+): Promise<RepairReport[]> {
   const reports: RepairReport[] = [];
   const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   for (const entry of entries) {
-    if (!entry.isDirectory() || entry.name === except) continue;
+    if (!entry.isDirectory() || isOpen(entry.name)) continue;
     const recording = join(folder, entry.name);
     try {
       await repairRecording(recording, reports, progress);

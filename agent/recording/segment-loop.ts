@@ -3,14 +3,16 @@
  * pauses while the disk is full or failing. There is at most one write and one sync under way.
  */
 
-import { statfs } from 'node:fs/promises';
+import { mkdir, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import type { Clock } from '../../drivers/sample.ts';
+import type { Clock, Stamp } from '../../drivers/sample.ts';
 import type { ChannelTable } from '../bag/channel-table.ts';
-import { type CreateDurable, createDurable } from '../bag/durable-file.ts';
+import { type CreateDurable, createDurable, syncFolder } from '../bag/durable-file.ts';
 import { RecordingError, systemCode } from '../bag/error.ts';
-import { type SegmentFacts, segmentFacts, writeMetadata } from '../bag/rosbag2-metadata.ts';
+import type { Attachment } from '../bag/mcap-builder.ts';
 import type { ChunkQueue, QueuedChunk } from './chunk-queue.ts';
+import { clockMetadata } from './clock-metadata.ts';
+import { FinishedSegments } from './finished-segments.ts';
 import type { LossLedger } from './loss-ledger.ts';
 import { SegmentWriter } from './segment-writer.ts';
 
@@ -24,6 +26,8 @@ export interface SegmentLoopOptions {
   readonly retryMs: number;
   readonly createFile?: CreateDurable;
   readonly freeBytes?: (folder: string) => Promise<number>;
+  readonly segmentMetadata?: () => Readonly<Record<string, ReadonlyMap<string, string>>>;
+  readonly segmentAttachments?: () => readonly Attachment[];
   /** Told when a pause begins (with the cause) and ends (null). */
   readonly onPause: (pausedBy: string | null, message: string) => void;
   /** Told when a chunk left the queue. */
@@ -52,8 +56,7 @@ export class SegmentLoop {
   readonly #loss: LossLedger;
   readonly #clock: Clock;
   readonly #options: SegmentLoopOptions;
-  readonly #finished: SegmentFacts[] = [];
-  #finishedBytes = 0;
+  readonly #finished: FinishedSegments;
   #segment: SegmentWriter | null = null;
   #segmentIndex = 0;
   /** Chunks that are in the segment's hands and not in its file yet. */
@@ -68,10 +71,11 @@ export class SegmentLoop {
   #lossRecorded = 0;
   /** No writing now; false also while a round tries whether the pause is over. */
   #halted = false;
+  #closing = false;
   #syncTimer: NodeJS.Timeout | null = null;
   #retryTimer: NodeJS.Timeout | null = null;
 
-  /** @param folder the recording's own, which exists; its name is the recording's id. */
+  /** @param folder the recording's own, made with the first segment; its name is the recording's id. */
   constructor(
     folder: string,
     parts: { queue: ChunkQueue; channels: ChannelTable; loss: LossLedger; clock: Clock },
@@ -83,10 +87,21 @@ export class SegmentLoop {
     this.#loss = parts.loss;
     this.#clock = parts.clock;
     this.#options = options;
+    this.#finished = new FinishedSegments(folder, options.vehicle);
   }
 
   get bytes(): number {
-    return this.#finishedBytes + (this.#segment?.bytes ?? 0);
+    return this.#finished.bytes + (this.#segment?.bytes ?? 0);
+  }
+
+  /** Segments that a failing disk left unfinished, and that are not repaired yet. */
+  get abandonedSegments(): number {
+    return this.#finished.abandoned;
+  }
+
+  /** Finished segments were removed to make room: `metadata.yaml` shall not name them any more. */
+  async segmentsRemoved(): Promise<void> {
+    await this.#finished.writeMetadata();
   }
 
   /** There may be something to write. */
@@ -110,14 +125,16 @@ export class SegmentLoop {
 
   /** Ends the segment, or leaves it for the next start's repair if the disk does not take it. Never rejects. */
   async close(): Promise<void> {
+    this.#closing = true;
     this.#resume();
     while (this.#running !== null || this.#syncing !== null) await (this.#running ?? this.#syncing);
     if (!this.#halted) await this.#finishSegment().catch((error: unknown) => this.#pause(error));
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer);
     if (this.#syncTimer !== null) clearTimeout(this.#syncTimer);
-    await this.#segment?.abandon();
-    for (const chunk of this.#unwritten) this.#giveUp(chunk);
+    await this.#giveUpSegment();
     for (let chunk = this.#queue.next(); chunk !== null; chunk = this.#queue.next()) this.#giveUp(chunk);
+    // A repair that still runs ends at its next look.
+    await this.#finished.settled();
   }
 
   async #run(): Promise<void> {
@@ -138,16 +155,16 @@ export class SegmentLoop {
   }
 
   async #writeQueue(): Promise<void> {
-    while (!this.#queue.empty) {
-      const segment = await this.#openSegment();
-      this.#addLoss(segment, false);
+    for (let stamp = this.#queue.nextStamp; stamp !== null; stamp = this.#queue.nextStamp) {
+      const segment = await this.#openSegment(stamp);
+      this.#addLoss(segment);
       let last: QueuedChunk | null = null;
       // A backlog goes in larger writes: fewer round trips to the disk.
       for (let bytes = 0; bytes < maxWriteBytes && (last === null || this.#queue.backlog); ) {
         const chunk = this.#queue.next();
         if (chunk === null) return;
         this.#unwritten.push(chunk);
-        segment.firstMonotonicNs ??= chunk.monotonicNs;
+        segment.firstMonotonicNs ??= chunk.stamp.monotonicNs;
         segment.add(chunk.draft, chunk.kind === 'slow' ? 'zstd' : 'none', this.#channels.byId);
         bytes += chunk.draft.byteLength;
         last = chunk;
@@ -167,47 +184,61 @@ export class SegmentLoop {
 
   #isFull(segment: SegmentWriter, chunk: QueuedChunk): boolean {
     const { maxSegmentBytes, maxSegmentMs } = this.#options;
-    const ageNs = chunk.monotonicNs - (segment.firstMonotonicNs ?? chunk.monotonicNs);
+    const { monotonicNs } = chunk.stamp;
+    const ageNs = monotonicNs - (segment.firstMonotonicNs ?? monotonicNs);
     return segment.bytes >= maxSegmentBytes || ageNs >= BigInt(maxSegmentMs) * 1_000_000n;
   }
 
-  /** The segment to write into; made when there is none. @throws when there is no space for more. */
-  async #openSegment(): Promise<SegmentWriter> {
-    const nowMs = performance.now();
-    if (nowMs - this.#spaceCheckedAtMs >= spaceCheckMs) {
-      const free = await (this.#options.freeBytes ?? freeBytesOf)(this.#folder);
-      if (free < this.#options.minFreeBytes) {
-        // A whole segment can be fetched, or removed to make room, while the pause lasts.
-        await this.#finishSegment();
-        const message = `expected ${this.#options.minFreeBytes} free bytes in ${this.#folder}, found ${free}`;
-        throw Object.assign(new Error(message), { code: 'ENOSPC' });
-      }
-      this.#spaceCheckedAtMs = nowMs;
-    }
+  /**
+   * The segment to write into; made when there is none.
+   * @param first of the message that comes next. @throws when there is no space for more.
+   */
+  async #openSegment(first: Stamp): Promise<SegmentWriter> {
+    await this.#checkSpace();
     if (this.#segment !== null) return this.#segment;
-    const recordingId = basename(this.#folder);
-    const path = join(this.#folder, `${recordingId}_${this.#segmentIndex}.mcap`);
-    const now = this.#clock.now();
+    if (this.#segmentIndex === 0) {
+      await mkdir(this.#folder, { recursive: true });
+      await syncFolder(dirname(this.#folder));
+    }
+    const { vehicle } = this.#options;
+    const recording = basename(this.#folder);
+    const path = join(this.#folder, `${recording}_${this.#segmentIndex}.mcap`);
     this.#segment = await SegmentWriter.create(path, this.#options.createFile ?? createDurable, {
-      foxglove: new Map([['deviceName', this.#options.vehicle]]),
+      foxglove: new Map([['deviceName', vehicle]]),
       'fender.recording': new Map([
-        ['vehicle', this.#options.vehicle],
-        ['recording', recordingId],
+        ['vehicle', vehicle],
+        ['recording', recording],
         ['segment', String(this.#segmentIndex)],
-        ['boot_id', now.bootId],
-        ['clock_synchronised', String(now.synchronised)],
+        ['boot_id', first.bootId],
+        ['clock_synchronised', String(first.synchronised)],
       ]),
+      'fender.clock': clockMetadata(first),
     });
     this.#segmentIndex += 1;
     this.segmentCount += 1;
+    // A segment that a crash tears says what was lost before it.
+    if (this.#loss.total > 0) this.#segment.addMetadata('fender.loss', this.#loss.values());
     return this.#segment;
   }
 
-  /** Notes in the bag what was lost since the recording started: when it changed, at most once a second, and at the end. */
-  #addLoss(segment: SegmentWriter, atEnd: boolean): void {
+  /** @throws ENOSPC when less than the reserve is left; what the recording still holds at its end may use the reserve. */
+  async #checkSpace(): Promise<void> {
     const nowMs = performance.now();
-    const changed = this.#loss.total !== this.#lossRecorded && nowMs - this.#lossRecordedAtMs >= lossRecordMs;
-    if (!(changed || (atEnd && this.#loss.total > 0))) return;
+    if (this.#closing || nowMs - this.#spaceCheckedAtMs < spaceCheckMs) return;
+    const free = await (this.#options.freeBytes ?? freeBytesOf)(dirname(this.#folder));
+    if (free < this.#options.minFreeBytes) {
+      // A whole segment can be fetched, or removed to make room, while the pause lasts.
+      await this.#finishSegment();
+      const message = `expected ${this.#options.minFreeBytes} free bytes in ${this.#folder}, found ${free}`;
+      throw Object.assign(new Error(message), { code: 'ENOSPC' });
+    }
+    this.#spaceCheckedAtMs = nowMs;
+  }
+
+  /** Notes in the bag what was lost since the recording started: when it changed, at most once a second, and at the end. */
+  #addLoss(segment: SegmentWriter): void {
+    const nowMs = performance.now();
+    if (this.#loss.total === this.#lossRecorded || nowMs - this.#lossRecordedAtMs < lossRecordMs) return;
     segment.addMetadata('fender.loss', this.#loss.values());
     this.#lossRecorded = this.#loss.total;
     this.#lossRecordedAtMs = nowMs;
@@ -219,15 +250,32 @@ export class SegmentLoop {
     await this.#syncing;
     // A second sync would succeed without having kept what the first one lost.
     if (this.#syncError !== null) throw this.#syncError;
-    if (!segment.ended) this.#addLoss(segment, true);
+    if (!segment.ended) this.#addClosingRecords(segment);
     await segment.finish();
     this.#segment = null;
-    this.#finishedBytes += segment.bytes;
-    const { channels, schemas, statistics } = segment.builder;
-    this.#finished.push(segmentFacts(basename(segment.path), channels, schemas, statistics));
     this.lastSyncMonotonicNs = this.#clock.monotonicNs();
-    // The segments are whole without it, and the next start's repair renews it.
-    await writeMetadata(this.#folder, this.#finished, { vehicle: this.#options.vehicle }).catch(() => {});
+    await this.#finished.add(segment.path, segment.builder);
+    this.#repairAbandoned();
+  }
+
+  /** What is known when a segment ends: an empty `fender.loss` says that nothing was lost. */
+  #addClosingRecords(segment: SegmentWriter): void {
+    segment.addMetadata('fender.loss', this.#loss.values());
+    try {
+      for (const [name, values] of Object.entries(this.#options.segmentMetadata?.() ?? {})) {
+        segment.addMetadata(name, values);
+      }
+      for (const attachment of this.#options.segmentAttachments?.() ?? []) segment.addAttachment(attachment);
+    } catch (error) {
+      // What others have to say about a segment must not cost it.
+      segment.addMetadata('fender.problem', new Map([['closing_records', String(error)]]));
+    }
+  }
+
+  /** In the background, while the recording goes on. */
+  #repairAbandoned(): void {
+    if (this.#finished.abandoned === 0 || this.#closing) return;
+    void this.#finished.repairAbandoned(() => !(this.#closing || this.#halted));
   }
 
   #syncSoon(): void {
@@ -285,8 +333,9 @@ export class SegmentLoop {
     this.#segment = null;
     await this.#syncing;
     this.#syncError = null;
-    this.#finishedBytes += segment?.bytes ?? 0;
-    await segment?.abandon();
+    if (segment === null) return;
+    await segment.abandon();
+    this.#finished.abandon(segment.path, segment.bytes);
   }
 
   #giveUp(chunk: QueuedChunk): void {
@@ -308,6 +357,7 @@ export class SegmentLoop {
       if (this.#halted || this.pausedBy === null) return;
       this.pausedBy = null;
       this.#options.onPause(null, '');
+      this.#repairAbandoned();
     });
   }
 

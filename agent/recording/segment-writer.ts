@@ -6,7 +6,7 @@
 import type { ChannelEntry } from '../bag/channel-table.ts';
 import type { ChunkDraft } from '../bag/chunk-draft.ts';
 import { type CreateDurable, type DurableHandle, renameDurably, writeFully } from '../bag/durable-file.ts';
-import { McapBuilder } from '../bag/mcap-builder.ts';
+import { type Attachment, McapBuilder } from '../bag/mcap-builder.ts';
 import { activeSuffix } from '../bag/repair.ts';
 
 /** One segment from its creation to its final name. Its methods must not overlap, except `sync` with the others. */
@@ -62,6 +62,10 @@ export class SegmentWriter {
 
   addMetadata(name: string, values: ReadonlyMap<string, string>): void {
     this.#pending.push(...this.builder.metadata(name, values));
+  }
+
+  addAttachment(attachment: Attachment): void {
+    this.#pending.push(...this.builder.attachment(attachment));
   }
 
   /** Writes everything added so far. @throws the system's error; what was added is kept for the next call. */

@@ -70,6 +70,8 @@ export interface Malformed {
 }
 
 const maxEpochLength = 64;
+/** Names of recordings: `2026-11-21T06-48-40Z_000123`. */
+const recordingPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const eventIdPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
 const levels: ReadonlySet<string> = new Set(['ok', 'warn', 'error', 'stale']);
 const outcomes: ReadonlySet<string> = new Set(['done', 'refused', 'failed']);
@@ -197,9 +199,9 @@ function whyInvalid(record: WireRecord): string | null {
       const { stream, firstSequence, lastSequence, reason } = body.value;
       const isFile = isLostFileName(stream);
       if (!isFile && !isStreamName(stream)) {
-        return `stream: expected a stream name, blob/<sha256> or clip/<event id>, found ${JSON.stringify(stream.slice(0, 80))}`;
+        return `stream: expected a stream name, blob/<sha256>, clip/<event id> or recording/<id>, found ${JSON.stringify(stream.slice(0, 80))}`;
       }
-      const lowest = isFile ? 0n : 1n; // bytes of a file count from 0
+      const lowest = isFile ? 0n : 1n; // bytes and segments count from 0
       if (firstSequence < lowest || lastSequence < firstSequence || lastSequence >= maxSafe) {
         return `sequences: expected ${lowest} ≤ first ≤ last, found ${firstSequence} to ${lastSequence}`;
       }
@@ -222,8 +224,12 @@ function whyLong(texts: readonly string[], most: number): string | null {
   return length <= most ? null : `text: expected at most ${most} characters, found ${length}`;
 }
 
-/** Whether a drop names a file instead of a stream: `blob/<sha256>`, or `clip/<event id>` for a clip that was never made. */
+/**
+ * Whether a drop names a file instead of a stream: `blob/<sha256>`, `clip/<event id>` for a clip that was never made, or `recording/<id>`,
+ * whose sequences are then its segments.
+ */
 export function isLostFileName(stream: string): boolean {
+  if (stream.startsWith('recording/')) return recordingPattern.test(stream.slice('recording/'.length));
   if (stream.startsWith('blob/')) return isSha256(stream.slice('blob/'.length));
   return stream.startsWith('clip/') && eventIdPattern.test(stream.slice('clip/'.length));
 }

@@ -441,7 +441,8 @@ export declare type Drop = Message<"fender.v1.Drop"> & {
   stream: string;
 
   /**
-   * or `clip/<event_id>`: a clip that could not be made; the sequences are 0 and 0
+   * or `clip/<event_id>`: a clip that could not be made; the sequences are 0 and 0;
+   * or `recording/<id>`: a recording, by its segments, which count from 0
    *
    * @generated from field: uint64 first_sequence = 2;
    */

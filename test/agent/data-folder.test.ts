@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { lockDataFolder } from '../../agent/data-lock.ts';
-import { retain } from '../../agent/retention.ts';
+import { Retention, type RetentionParts } from '../../agent/retention.ts';
 import type { Diagnostic } from '../../drivers/sample.ts';
 
 let folder: string;
@@ -62,40 +62,82 @@ describe('retention', () => {
     (totalBytes: number, freeBytes = 1e12) =>
     async () => ({ totalBytes, freeBytes });
 
+  /** Retention of `folder` in which the recording `open` is being written; what it declares and removes, in order. */
+  function makeRetention(open: string, parts: Partial<RetentionParts>): { retention: Retention; done: string[] } {
+    const done: string[] = [];
+    const retention = new Retention({
+      recordingsFolder: folder,
+      isOpen: (id) => id === open,
+      diskShare: 0.5,
+      report: ({ code }) => void done.push(code),
+      declare: async (id, first, last) => void done.push(`${id} ${first} to ${last}`),
+      segmentsRemoved: async () => void done.push('running'),
+      ...parts,
+    });
+    return { retention, done };
+  }
+
   it('gives up recordings when other things have filled the disk, as many as are needed', async () => {
     await record('2026-01-01', ['a_0.mcap', 'a_1.mcap']);
     await record('2026-01-02', ['b_0.mcap', 'b_1.mcap.active']);
-    const parts = { recordingsFolder: folder, recordingId: '2026-01-02', diskShare: 0.9, report: () => {} };
     const kept = 128 * 1024 * 1024;
-    expect(await retain({ ...parts, readDisk: disk(1e12, kept) })).toEqual([]);
-    const removed = await retain({ ...parts, readDisk: disk(1e12, kept - 150) });
-    expect(removed.map(({ path }) => path.slice(folder.length + 1))).toEqual(['2026-01-01']);
+    let freeBytes = kept;
+    const readDisk = async () => ({ totalBytes: 1e12, freeBytes });
+    const { retention, done } = makeRetention('2026-01-02', { diskShare: 0.9, readDisk });
+    expect(await retention.retain()).toEqual([]);
+    freeBytes = kept - 150;
+    expect(await retention.retain()).toEqual([join(folder, '2026-01-01')]);
+    expect(done).toEqual(['2026-01-01 0 to 1', 'recordings-removed']);
   });
 
-  it('removes the oldest recordings first, then the oldest finished segments of the running one, and says so', async () => {
-    await record('2026-01-01', ['a_0.mcap', 'a_1.mcap']);
-    await record('2026-01-02', ['b_0.mcap']);
+  it('removes the oldest recordings first, then the oldest finished segments of the running one, declares and tells it', async () => {
+    await record('2026-01-01', ['a_0.mcap', 'a_1.mcap', 'metadata.yaml']);
+    await record('2026-01-02', ['b_3.mcap']);
     await record('2026-01-03', ['c_9.mcap', 'c_10.mcap', 'c_11.mcap.active']);
     const reports: Diagnostic[] = [];
-    const parts = {
-      recordingsFolder: folder,
-      recordingId: '2026-01-03',
-      diskShare: 0.5,
-      report: (each: Diagnostic) => reports.push(each),
-    };
-    expect(await retain({ ...parts, readDisk: disk(1_200) })).toEqual([]);
-    const removed = await retain({ ...parts, readDisk: disk(400) });
-    expect(removed.map(({ path }) => path.slice(folder.length + 1))).toEqual([
-      '2026-01-01',
-      '2026-01-02',
-      '2026-01-03/c_9.mcap',
-    ]);
+    const { retention, done } = makeRetention('2026-01-03', {
+      readDisk: disk(400),
+      report: (each) => reports.push(each),
+    });
+    expect(await retention.retain()).toEqual(
+      ['2026-01-01', '2026-01-02', '2026-01-03/c_9.mcap'].map((name) => join(folder, name)),
+    );
     expect(await readdir(join(folder, '2026-01-03'))).toEqual(['c_10.mcap', 'c_11.mcap.active']);
+    expect(done).toEqual(['2026-01-01 0 to 1', '2026-01-02 3 to 3', '2026-01-03 9 to 9', 'running']);
     expect(reports).toHaveLength(1);
     expect(reports[0]).toMatchObject({
       source: 'retention',
       code: 'recordings-removed',
-      values: { removed: 3, bytes: 400 },
+      values: { removed: 3, bytes: 500 },
     });
+  });
+
+  it('goes by the number of a recording, whatever the clock said when it began', async () => {
+    for (const id of ['2036-01-01T00-00-00Z_000007', '1970-01-01T00-00-09Z_000008', '2026-01-01T00-00-00Z_000009']) {
+      await record(id, [`${id}_0.mcap`]);
+    }
+    const { retention } = makeRetention('', { readDisk: disk(400) });
+    expect(await retention.retain()).toEqual([join(folder, '2036-01-01T00-00-00Z_000007')]);
+  });
+
+  it('makes room also when the removal cannot be declared, and declares it as soon as it can', async () => {
+    await record('2026-01-01', ['a_0.mcap']);
+    await record('2026-01-02', ['b_0.mcap']);
+    let isFull = true;
+    const declared: string[] = [];
+    const { retention } = makeRetention('', {
+      readDisk: disk(200),
+      declare: async (id) => {
+        if (isFull) throw new Error('ENOSPC');
+        declared.push(id);
+      },
+    });
+    expect(await retention.retain()).toEqual([join(folder, '2026-01-01')]);
+    expect(await retention.retain()).toEqual([]);
+    expect(declared).toEqual([]);
+    isFull = false;
+    await retention.retain();
+    await retention.retain();
+    expect(declared).toEqual(['2026-01-01']);
   });
 });

@@ -68,7 +68,7 @@ describe('replay', () => {
 
   it('reads the sound of a bag with its recorded times', async () => {
     const clock = new SystemClock({ checkPeriodMs: 1000, qualityPeriodMs: 1000, stepThresholdMs: 50 });
-    const recorder = await Recorder.open(join(folder, 'bags'), { vehicle: 'v', clipFolder: folder }, clock);
+    const recorder = await Recorder.open(join(folder, 'bags'), { vehicle: 'v' }, clock);
     const pcm = ramp(8 * 4_800);
     const stamps = [0n, 100_000_000n].map((ns) => clock.at(clock.monotonicNs() + ns));
     for (const [sequence, stamp] of stamps.entries()) {

@@ -9,7 +9,7 @@ import {
   encodeTemperature,
   type MessageType,
 } from '../../agent/messages/messages.ts';
-import { writeClip } from '../../agent/recording/clip.ts';
+import { type ClipMessage, writeClip } from '../../agent/recording/clip.ts';
 import type { Stamp } from '../../drivers/sample.ts';
 import { baseNs, bootId } from './test-vehicle.ts';
 
@@ -38,9 +38,10 @@ export async function makeClip(clipFolder: string, chunks: number, lost: readonl
     const frame = Math.floor(at / channels);
     pcm[at] = Math.round(1000 * ((at % channels) + 1) * Math.sin((2 * Math.PI * 440 * frame) / sampleRateHz));
   }
-  const messages: { topic: string; type: MessageType; sequence: number; logTimeNs: bigint; data: Uint8Array }[] = [];
+  const messages: ClipMessage[] = [];
   const add = (topic: string, type: MessageType, ms: number, data: Uint8Array) =>
-    messages.push({ topic, type, sequence: messages.length, logTimeNs: stampAt(ms).capturedAtNs, data });
+    const { monotonicNs, capturedAtNs: recordedNs } = stampAt(ms);
+    messages.push({ topic, type, sequence: messages.length, monotonicNs, recordedNs, data });
   for (let chunk = 0; chunk < chunks; chunk++) {
     if (lost.includes(chunk)) continue;
     const samples = pcm.slice(chunk * chunkFrames * channels, (chunk + 1) * chunkFrames * channels);
@@ -74,7 +75,14 @@ export async function makeClip(clipFolder: string, chunks: number, lost: readonl
   add('/plantower/particulate', 'fender_msgs/msg/ParticulateMatter', 400, particulateData);
   const startNs = baseNs;
   const endNs = baseNs + BigInt(chunks) * 100_000_000n;
-  const clip = await writeClip(messages, startNs, endNs, { clipFolder, vehicle: 'v1' });
+  const anchor = stampAt(0);
+  const range = {
+    bootId: anchor.bootId,
+    startMonotonicNs: anchor.monotonicNs,
+    endMonotonicNs: anchor.monotonicNs + (endNs - startNs),
+    anchor,
+  };
+  const clip = await writeClip(messages, range, { clipFolder, vehicle: 'v1' });
   return { sha256: clip.sha256, data: await readFile(clip.path), startNs, endNs, pcm };
 }
 

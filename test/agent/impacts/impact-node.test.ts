@@ -8,6 +8,7 @@ import { Graph } from '../../../agent/graph.ts';
 import { ImpactJournal } from '../../../agent/impacts/impact-journal.ts';
 import { type CutClip, ImpactNode } from '../../../agent/impacts/impact-node.ts';
 import type { ImpactSample } from '../../../agent/messages/messages.ts';
+import type { ClipRange } from '../../../agent/recording/clip.ts';
 import type { Diagnostic } from '../../../drivers/sample.ts';
 
 const ROLLS = { preRollNs: 2_000_000_000n, postRollNs: 100_000_000n };
@@ -37,7 +38,7 @@ function impactNow(): Impact {
 function makeNode(cutClip?: CutClip, journal = new ImpactJournal(folder)) {
   const stored: string[] = [];
   const diagnostics: Diagnostic[] = [];
-  const spans: [bigint, bigint][] = [];
+  const spans: ClipRange[] = [];
   const graph = new Graph();
   graph.subscribeAll('test', ({ topic }) => stored.push(`message ${topic}`));
   const node = new ImpactNode(
@@ -48,11 +49,12 @@ function makeNode(cutClip?: CutClip, journal = new ImpactJournal(folder)) {
       store: {
         appendEvent: async (eventId: string, _impact: ImpactSample) => stored.push(`event ${eventId}`),
         appendClip: async (_stamp, eventId, clip) => stored.push(`clip ${eventId} ${clip.sha256}`),
+        dropClip: async (eventId) => stored.push(`no clip ${eventId}`),
       },
       cutClip:
         cutClip ??
-        (async (_eventId, startNs, endNs) => {
-          spans.push([startNs, endNs]);
+        (async (range) => {
+          spans.push(range);
           return { path: 'x.mcap', sha256: 'abc', bytes: 3 };
         }),
       report: (diagnostic) => diagnostics.push(diagnostic),
@@ -74,7 +76,15 @@ describe('an impact', () => {
     expect(stored).toHaveLength(2);
     await vi.waitFor(() => expect(stored).toHaveLength(3), { timeout: 10_000 });
     expect(stored[2]).toBe(`${stored[1]?.replace('event', 'clip')} abc`);
-    expect(spans).toEqual([[impact.stamp.capturedAtNs - ROLLS.preRollNs, impact.endNs + ROLLS.postRollNs]]);
+    const { stamp } = impact;
+    expect(spans).toEqual([
+      {
+        bootId: stamp.bootId,
+        startMonotonicNs: stamp.monotonicNs - ROLLS.preRollNs,
+        endMonotonicNs: stamp.monotonicNs + 50_000_000n + ROLLS.postRollNs,
+        anchor: stamp,
+      },
+    ]);
     await vi.waitFor(async () => expect(await readdir(folder)).toEqual([]), { timeout: 10_000 });
     stop.abort();
     await running;

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { describe, expect, test } from 'vitest';
-import { cutClipFromSegments } from '../../../agent/recording/clip.ts';
+import type { ClipRange } from '../../../agent/recording/clip.ts';
+import { cutClipFromSegments } from '../../../agent/recording/clip-from-segments.ts';
 import { MessageRing } from '../../../agent/recording/message-ring.ts';
-import { Recorder } from '../../../agent/recording/recorder.ts';
+import type { RecorderNode } from '../../../agent/recording/recorder-node.ts';
+import { firstRecording, openNode, until } from './node-fixtures.ts';
 import {
   chunkNs,
-  clock,
   range,
   readFileIndexed,
   readStream,
@@ -25,22 +26,32 @@ async function recordSeconds(
   folder: string,
   seconds: number,
   ring = { maxAgeMs: 60_000, maxBytes: 64_000_000 },
-): Promise<Recorder> {
-  const options = { vehicle: 'car-7', clipFolder: join(folder, 'clips'), recordingId: 'drive', minFreeBytes: 0, ring };
-  const recorder = await Recorder.open(join(folder, 'recordings'), options, clock);
+): Promise<RecorderNode> {
+  const node = await openNode(folder, { ring });
   for (const second of range(seconds)) {
-    recorder.write(temperature(second));
-    for (const index of range(10, second * 10)) recorder.write(sound(index));
-    await recorder.room();
+    node.write(temperature(second));
+    for (const index of range(10, second * 10)) node.write(sound(index));
+    await until(() => node.stats().queueBytes < 8_000_000);
   }
-  return recorder;
+  return node;
+}
+
+/** A span of the drive, in ns from its start. */
+function span(fromNs: bigint, toNs: bigint): ClipRange {
+  const anchor = stampAt(0n);
+  return {
+    bootId: anchor.bootId,
+    startMonotonicNs: anchor.monotonicNs + fromNs,
+    endMonotonicNs: anchor.monotonicNs + toNs,
+    anchor,
+  };
 }
 
 describe('a clip', () => {
   test('has all topics of its span, the sound that reaches into it, and the hash of its bytes', async () => {
     const folder = await scratchFolder();
     const recorder = await recordSeconds(folder, 6);
-    const clip = await recorder.cutClip(startNs + 1_950_000_000n, startNs + 4_000_000_000n, { event_id: 'e1' });
+    const clip = await recorder.cutClip(span(1_950_000_000n, 4_000_000_000n), { event_id: 'e1' });
     const bytes = await readFile(clip.path);
     expect(clip.sha256).toBe(createHash('sha256').update(bytes).digest('hex'));
     expect(clip.bytes).toBe(bytes.byteLength);
@@ -55,6 +66,9 @@ describe('a clip', () => {
         Object.entries({
           start_ns: String(startNs + 1_950_000_000n),
           end_ns: String(startNs + 4_000_000_000n),
+          boot_id: stampAt(0n).bootId,
+          start_monotonic_ns: '2950000000',
+          end_monotonic_ns: '5000000000',
           event_id: 'e1',
         }),
       ),
@@ -69,16 +83,16 @@ describe('a clip', () => {
     const folder = await scratchFolder();
     const options = { vehicle: 'car-7', clipFolder: join(folder, 'clips') };
     const recordings = join(folder, 'recordings');
-    const span = [startNs + 2_000_000_000n, startNs + 3_500_000_000n] as const;
+    const range = span(2_000_000_000n, 3_500_000_000n);
     const recorder = await recordSeconds(folder, 5);
-    const fromMemory = await recorder.cutClip(...span);
-    await recorder.flush();
-    const whileWriting = await cutClipFromSegments(recordings, ...span, options);
+    const fromMemory = await recorder.cutClip(range);
+    await until(() => recorder.stats().queueBytes === 0);
+    const whileWriting = await cutClipFromSegments(recordings, range, options);
     await recorder.close();
-    const finished = await cutClipFromSegments(recordings, ...span, options);
-    const path = join(recordings, 'drive/drive_0.mcap');
+    const finished = await cutClipFromSegments(recordings, range, options);
+    const path = join(recordings, `${firstRecording}/${firstRecording}_0.mcap`);
     await rename(path, `${path}.active`);
-    const unfinished = await cutClipFromSegments(recordings, ...span, options);
+    const unfinished = await cutClipFromSegments(recordings, range, options);
     const expected = await readFileIndexed(fromMemory.path);
     expect(expected).toHaveLength(17);
     for (const clip of [whileWriting, finished, unfinished]) {
@@ -90,7 +104,7 @@ describe('a clip', () => {
   test('comes from the segments when memory does not reach back far enough', async () => {
     const folder = await scratchFolder();
     const recorder = await recordSeconds(folder, 6, { maxAgeMs: 1000, maxBytes: 64_000_000 });
-    const clip = await recorder.cutClip(startNs, startNs + 1_000_000_000n);
+    const clip = await recorder.cutClip(span(0n, 1_000_000_000n));
     expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10));
     await recorder.close();
   });
@@ -98,16 +112,15 @@ describe('a clip', () => {
   test('of an event that an earlier run owes comes from that run, torn as it is, while the next one records', async () => {
     const folder = await scratchFolder();
     const earlier = await recordSeconds(folder, 3);
-    await earlier.flush();
-    const torn = join(folder, 'recordings/drive/drive_0.mcap.active');
+    await until(() => earlier.stats().queueBytes === 0);
+    const torn = join(folder, `recordings/${firstRecording}/${firstRecording}_0.mcap.active`);
     const bytes = await readFile(torn);
     await earlier.close();
     await mkdir(join(folder, 'after/recordings/drive'), { recursive: true });
     await writeFile(join(folder, 'after/recordings/drive/drive_0.mcap.active'), bytes);
-    const options = { vehicle: 'car-7', clipFolder: join(folder, 'clips'), recordingId: 'next', minFreeBytes: 0 };
-    const recorder = await Recorder.open(join(folder, 'after/recordings'), options, clock);
+    const recorder = await openNode(join(folder, 'after'));
     for (const index of range(10, 30)) recorder.write(sound(index));
-    const clip = await recorder.cutClip(startNs + 2_500_000_000n, startNs + 3_500_000_000n);
+    const clip = await recorder.cutClip(span(2_500_000_000n, 3_500_000_000n));
     expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10, 25));
     await recorder.close();
   });
@@ -118,9 +131,9 @@ describe('a clip', () => {
     await recorder.close();
     // Listed, and gone when it is opened.
     for (const name of ['gone_0.mcap', 'gone_1.mcap.active'])
-      await symlink('nowhere', join(folder, 'recordings/drive', name));
+      await symlink('nowhere', join(folder, 'recordings', firstRecording, name));
     const options = { vehicle: 'car-7', clipFolder: join(folder, 'clips') };
-    const clip = await cutClipFromSegments(join(folder, 'recordings'), startNs, startNs + 1_000_000_000n, options);
+    const clip = await cutClipFromSegments(join(folder, 'recordings'), span(0n, 1_000_000_000n), options);
     expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10));
   });
 
@@ -137,7 +150,7 @@ describe('a clip', () => {
   test('of a span without messages is refused, and leaves no file', async () => {
     const folder = await scratchFolder();
     const recorder = await recordSeconds(folder, 1);
-    await expect(recorder.cutClip(startNs - 100n, startNs - 50n)).rejects.toMatchObject({ code: 'not-covered' });
+    await expect(recorder.cutClip(span(-100n, -50n))).rejects.toMatchObject({ code: 'not-covered' });
     await mkdir(join(folder, 'clips'), { recursive: true });
     expect(await readdir(join(folder, 'clips'))).toEqual([]);
     await recorder.close();
@@ -153,20 +166,18 @@ describe('the ring', () => {
     const byBytes = new MessageRing({ maxAgeMs: 1e9, maxBytes: size * 4 });
     for (const index of range(100)) byBytes.push(sound(index, 10, 1));
     expect(byBytes.bytes).toBe(size * 4);
-    expect(byBytes.covers(stampAt(96n * chunkNs).capturedAtNs)).toBe(true);
-    expect(byBytes.covers(stampAt(95n * chunkNs).capturedAtNs)).toBe(false);
-    expect(byBytes.span(startNs, stampAt(98n * chunkNs).capturedAtNs).map(({ sequence }) => sequence)).toEqual([
-      96, 97,
-    ]);
+    expect(byBytes.covers(stampAt(96n * chunkNs).monotonicNs)).toBe(true);
+    expect(byBytes.covers(stampAt(95n * chunkNs).monotonicNs)).toBe(false);
+    expect(byBytes.span(0n, stampAt(98n * chunkNs).monotonicNs).map(({ sequence }) => sequence)).toEqual([96, 97]);
   });
 
   test('leaves what it gave away as it was, however far it has gone round since', () => {
     const ring = new MessageRing({ maxAgeMs: 500, maxBytes: 1e9 });
     for (const index of range(20)) ring.push(sound(index));
-    const given = ring.span(startNs, stampAt(100n * chunkNs).capturedAtNs);
+    const given = ring.span(0n, stampAt(100n * chunkNs).monotonicNs);
     for (const index of range(20, 20)) ring.push(sound(index));
     expect(given.map(({ data }) => data)).toEqual(range(6, 14).map((index) => sound(index).data));
-    const later = ring.span(startNs, stampAt(100n * chunkNs).capturedAtNs);
+    const later = ring.span(0n, stampAt(100n * chunkNs).monotonicNs);
     expect(later.map(({ data }) => data)).toEqual(range(6, 34).map((index) => sound(index).data));
   });
 

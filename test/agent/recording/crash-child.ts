@@ -11,13 +11,11 @@ import { clock, sound, temperature } from './recording-fixtures.ts';
 const folder = process.argv[2] ?? '';
 const options = {
   vehicle: 'car-7',
-  clipFolder: join(folder, 'clips'),
   minFreeBytes: 0,
   slowFlushMs: 3,
   maxSegmentBytes: 2_000_000,
 };
 const recorder = await Recorder.open(join(folder, 'recordings'), options, clock);
-await recorder.repairs;
 
 let given = 0;
 setInterval(() => {

@@ -4,8 +4,10 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { type CreateDurable, createDurable, type DurableHandle, writeFully } from '../../../agent/bag/durable-file.ts';
 import { Recorder, type RecorderOptions } from '../../../agent/recording/recorder.ts';
+import { repairRecordings } from '../../../agent/recording/repair-recordings.ts';
 import type { Diagnostic } from '../../../drivers/sample.ts';
 import { clock, range, readFileIndexed, readStream, sequencesOf, sound, temperature } from './recording-fixtures.ts';
 import { scratchFolder } from './scratch-folder.ts';
@@ -46,7 +48,6 @@ async function open(
   const told: Diagnostic[] = [];
   const base = {
     vehicle: 'car-7',
-    clipFolder: join(folder, 'clips'),
     recordingId: 'drive',
     minFreeBytes: 0,
     retryMs: 20,
@@ -210,15 +211,15 @@ describe('a full disk', () => {
     recorder.write(sound(4));
     await recorder.close();
     expect(recorder.stats().lost['/uma8/audio']).toMatchObject({ write: 1 });
-    const { recorder: next } = await open(folder, { recordingId: 'next' });
-    expect(await next.repairs).toMatchObject([{ outcome: 'completed-in-place', messages: 4 }]);
-    await next.close();
+    expect(await repairRecordings(join(folder, 'recordings'))).toMatchObject([
+      { outcome: 'completed-in-place', messages: 4 },
+    ]);
     expect(await recorded(folder)).toEqual(range(4));
   });
 });
 
 describe('a failing disk', () => {
-  test('costs what it did not take; recording goes on in a new segment', async () => {
+  test('costs what it did not take; recording goes on in a new segment, and the old one is repaired meanwhile', async () => {
     const folder = await scratchFolder();
     let failures = 0;
     const createFile = faultyDisk({ write: (bytes) => (failures-- > 0 ? 'EIO' : bytes) });
@@ -230,12 +231,22 @@ describe('a failing disk', () => {
     await until(() => recorder.stats().state === 'paused');
     await until(() => recorder.stats().state === 'recording');
     for (const index of range(3, 4)) recorder.write(sound(index));
+    // The first one is repaired as soon as the disk works, while the recording goes on.
+    await until(() => recorder.stats().abandonedSegments === 0);
+    expect(recorder.stats().state).toBe('recording');
     await recorder.close();
     expect(recorder.stats()).toMatchObject({ segments: 2, lost: { '/uma8/audio': { write: 1 } } });
+    expect((await readdir(join(folder, 'recordings/drive'))).sort()).toEqual([
+      'drive_0.mcap',
+      'drive_1.mcap',
+      'metadata.yaml',
+    ]);
+    const metadata = await readFile(join(folder, 'recordings/drive/metadata.yaml'), 'utf8');
+    expect(parse(metadata).rosbag2_bagfile_information).toMatchObject({
+      relative_file_paths: ['drive_0.mcap', 'drive_1.mcap'],
+      message_count: 6,
+    });
     expect(told.map(({ code }) => code)).toEqual(['write-failed', 'ok']);
-    const { recorder: next } = await open(folder, { recordingId: 'next' });
-    expect(await next.repairs).toMatchObject([{ messages: 3 }]);
-    await next.close();
     expect(await recorded(folder)).toEqual([0, 1, 2, 4, 5, 6]);
   });
 
@@ -274,14 +285,15 @@ describe('a failing disk', () => {
     await until(() => recorder.stats().state === 'paused');
     await until(() => recorder.stats().state === 'recording');
     recorder.write(sound(1));
-    await recorder.flush();
+    await until(() => recorder.stats().abandonedSegments === 0);
     await recorder.close();
-    // Nobody knows what of the first is on the disk: it keeps its unfinished name for the next start.
+    // Nobody knew what of the first was on the disk: what could be read of it was written anew.
     expect((await readdir(join(folder, 'recordings/drive'))).sort()).toEqual([
-      'drive_0.mcap.active',
+      'drive_0.mcap',
       'drive_1.mcap',
       'metadata.yaml',
     ]);
+    expect(await recorded(folder)).toEqual([0, 1]);
   });
 
   test('that is slow drops above the bound, counts it, and says when it keeps up again', async () => {

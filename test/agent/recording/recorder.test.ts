@@ -22,7 +22,7 @@ import {
 import { scratchFolder } from './scratch-folder.ts';
 
 async function open(folder: string, options: Partial<RecorderOptions> = {}): Promise<Recorder> {
-  const defaults = { vehicle: 'car-7', clipFolder: join(folder, 'clips'), recordingId: 'drive', minFreeBytes: 0 };
+  const defaults = { vehicle: 'car-7', recordingId: 'drive', minFreeBytes: 0 };
   return Recorder.open(join(folder, 'recordings'), { ...defaults, ...options }, clock);
 }
 
