@@ -39,9 +39,10 @@ export async function makeClip(clipFolder: string, chunks: number, lost: readonl
     pcm[at] = Math.round(1000 * ((at % channels) + 1) * Math.sin((2 * Math.PI * 440 * frame) / sampleRateHz));
   }
   const messages: ClipMessage[] = [];
-  const add = (topic: string, type: MessageType, ms: number, data: Uint8Array) =>
+  const add = (topic: string, type: MessageType, ms: number, data: Uint8Array): void => {
     const { monotonicNs, capturedAtNs: recordedNs } = stampAt(ms);
     messages.push({ topic, type, sequence: messages.length, monotonicNs, recordedNs, data });
+  };
   for (let chunk = 0; chunk < chunks; chunk++) {
     if (lost.includes(chunk)) continue;
     const samples = pcm.slice(chunk * chunkFrames * channels, (chunk + 1) * chunkFrames * channels);
