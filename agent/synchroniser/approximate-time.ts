@@ -103,7 +103,6 @@ export class ApproximateTime<Payload> implements SetPolicy<Payload> {
     this.#showAll();
     this.#queue(topicIndex).dropFirst();
     this.#hasDropped[topicIndex] = true;
-    if (this.#pivot === NO_PIVOT) return NO_SETS;
     this.#pivot = NO_PIVOT;
     return this.#search();
   }
@@ -127,7 +126,8 @@ export class ApproximateTime<Payload> implements SetPolicy<Payload> {
         this.#takeCandidate();
       }
       this.#hideFront(startIndex);
-      if (startIndex === this.#pivot || this.#isOutweighed(endNs, this.#pivotNs) || this.#isProvedByBounds()) {
+      // Every set still to come ends no earlier and starts with the pivot at the latest; this is the pivot's own turn, too.
+      if (this.#isOutweighed(endNs, this.#pivotNs) || this.#isProvedByBounds()) {
         sets.push(this.#publish());
       }
     }
