@@ -7,6 +7,7 @@ import { benchEdgeToCentral } from './edge-to-central.ts';
 import type { MemoryFigures } from './memory.ts';
 import { benchOutbox } from './outbox.ts';
 import { benchRecorder } from './recorder.ts';
+import { benchSynchroniser } from './synchroniser.ts';
 
 interface Row {
   readonly figure: string;
@@ -17,13 +18,13 @@ interface Row {
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
-    only: { type: 'string', default: 'agent,recorder,outbox,sync,clock' },
+    only: { type: 'string', default: 'agent,recorder,outbox,sync,clock,synchroniser' },
     help: { type: 'boolean', short: 'h' },
   },
 });
 
 const percent = (ratio: number) => `${(100 * ratio).toFixed(1)} %`;
-const thousands = (rows: number) => `${Math.round(rows / 1000)}k rows/s`;
+const thousands = (count: number, what = 'rows') => `${Math.round(count / 1000)}k ${what}/s`;
 
 const megabytes = (bytes: number) => Math.round(bytes / 1e6);
 
@@ -111,16 +112,35 @@ async function clockRows(): Promise<Row[]> {
   ];
 }
 
+async function synchroniserRows(): Promise<Row[]> {
+  const { policyPerS, policySets, nodePerS, nodeSets, messages } = benchSynchroniser();
+  const share = (sets: number) => `${((100 * sets) / messages).toFixed(0)} sets of 100 messages`;
+  return [
+    {
+      figure: 'synchroniser: policy alone; node, from the graph to the published set',
+      measured: `${thousands(policyPerS, 'messages')} (${share(policySets)}); ${thousands(nodePerS, 'messages')} (${share(nodeSets)})`,
+      asked: '≥ 500k messages/s',
+    },
+  ];
+}
+
 function note(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
 async function main(): Promise<void> {
   if (values.help) {
-    process.stdout.write('npm run bench -- [--minutes N] [--only agent,recorder,outbox,sync,clock]\n');
+    process.stdout.write('npm run bench -- [--minutes N] [--only agent,recorder,outbox,sync,clock,synchroniser]\n');
     return;
   }
-  const parts = { recorder: recorderRows, outbox: outboxRows, sync: syncRows, clock: clockRows, agent: agentRows };
+  const parts = {
+    recorder: recorderRows,
+    outbox: outboxRows,
+    sync: syncRows,
+    clock: clockRows,
+    synchroniser: synchroniserRows,
+    agent: agentRows,
+  };
   const rows: Row[] = [];
   for (const [name, measure] of Object.entries(parts)) {
     if (!values.only.split(',').includes(name)) continue;
