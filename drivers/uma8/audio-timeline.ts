@@ -92,7 +92,7 @@ export class AudioTimeline {
     const delayNs = residualNs - this.#lineNs;
     this.#learnUsual(delayNs, nowNs);
     this.#drift.add(frameNs, residualNs, delayNs, this.#usualNs);
-    const lateNs = this.#lateness.observe(delayNs, nowNs, this.#usualNs);
+    const lateNs = this.#lateness.observe(frameNs, nowNs, delayNs, this.#usualNs);
     return lateNs === null ? returned : this.#lose(lateNs, nowNs);
   }
 

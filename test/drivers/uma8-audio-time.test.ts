@@ -204,6 +204,19 @@ describe('sound that is lost', () => {
     expect(Math.max(...after)).toBeLessThan(2);
   });
 
+  it.each([200, 310, 700])('is not invented by a reader that wakes up each %i ms only', (blockMs) => {
+    const timeline = new AudioTimeline(48_000);
+    const waiting = (s: number) => (s > 100 && s < 160 ? blockMs - ((s * 1000) % blockMs) : 0);
+    const { gaps, stamped } = measure(timeline, {
+      seed: 9,
+      durationS: 240,
+      ppm: () => 20,
+      jitterMs: (random, s) => waiting(s) + JITTERS.usual(random),
+    });
+    expect(gaps).toEqual([]);
+    expect(Math.max(...stamped.slice(10).map(({ errorMs }) => Math.abs(errorMs)))).toBeLessThan(blockMs > 500 ? 15 : 6);
+  });
+
   it('leaves the drift of the crystal for the next stream, whose first minute is the better for it', () => {
     const first = new AudioTimeline(48_000);
     measure(first, { seed: 5, durationS: 600, ppm: () => -300, jitterMs: JITTERS.even });
