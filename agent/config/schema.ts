@@ -345,7 +345,7 @@ export const agentConfigSchema = section('Configuration of the Fender agent, the
     step_threshold_ms: key(
       z.int().min(5).max(10_000).default(50),
       'ms',
-      'A larger jump of the system clock is reported as a step.',
+      'A jump of the system clock of this size or more begins a new recording; a smaller one is caught up with at 500 ppm.',
     ),
   }),
   sensors: section('The devices.', { particulate, bme680, uma8 }),
