@@ -164,7 +164,22 @@ const ledgerStreamSchema = z
   })
   .meta({ id: 'LedgerStream' });
 
-export const ledgerSchema = z.object({ vehicle: z.string(), streams: z.array(ledgerStreamSchema) });
+const lostFileSchema = z
+  .object({
+    name: z
+      .string()
+      .describe('`blob/<sha256>`: bytes of a file; `clip/<event id>`: a clip not made; `recording/<id>`: its segments'),
+    first: z.number().int(),
+    last: z.number().int(),
+    reason: z.string(),
+  })
+  .meta({ id: 'LostFile' });
+
+export const ledgerSchema = z.object({
+  vehicle: z.string(),
+  streams: z.array(ledgerStreamSchema),
+  files: z.array(lostFileSchema).describe('What the vehicle declared given up beside records; at most 500'),
+});
 
 const commandKindSchema = z.enum(['snapshot', 'start_recording', 'stop_recording']);
 const seconds = z.number().min(0).max(3600);

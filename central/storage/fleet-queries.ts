@@ -5,6 +5,9 @@ import { mergeRanges, type SequenceRange, subtractRanges } from './ranges.ts';
 import type { CentralTables } from './schema.ts';
 import { atOfMs, atOfNs, clockOf } from './times.ts';
 
+/** Files given up that a ledger names. */
+const maxShownFiles = 500;
+
 type Reader = Kysely<CentralTables>;
 
 /** All vehicles by name, or the one asked for. */
@@ -138,7 +141,16 @@ export async function readLedger(db: Reader, vehicle: string): Promise<Ledger> {
       duplicates: Number(ledger.duplicates),
     };
   });
-  return { vehicle, streams };
+  const lost = await db
+    .selectFrom('lost_files')
+    .select(['name', 'first', 'last', 'reason'])
+    .where('vehicle', '=', vehicle)
+    .orderBy('name', 'desc') // recordings by their time
+    .orderBy('first')
+    .limit(maxShownFiles)
+    .execute();
+  const files = lost.map((row) => ({ ...row, first: Number(row.first), last: Number(row.last) }));
+  return { vehicle, streams, files };
 }
 
 function toRange(row: { first: bigint; last: bigint }): [number, number] {

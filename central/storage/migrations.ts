@@ -189,8 +189,10 @@ async function createLostFiles(db: Kysely<unknown>): Promise<void> {
     .createTable('lost_files')
     .addColumn('vehicle', 'text', (column) => column.notNull())
     .addColumn('name', 'text', (column) => column.notNull())
+    .addColumn('first', 'bigint', (column) => column.notNull())
+    .addColumn('last', 'bigint', (column) => column.notNull())
     .addColumn('reason', 'text', (column) => column.notNull())
-    .addPrimaryKeyConstraint('lost_files_key', ['vehicle', 'name'])
+    .addPrimaryKeyConstraint('lost_files_key', ['vehicle', 'name', 'first'])
     .execute();
   // Until now these drops were kept among the records only.
   const said = await sql<{ vehicle: string; body: Uint8Array }>`
@@ -198,9 +200,9 @@ async function createLostFiles(db: Kysely<unknown>): Promise<void> {
   for (const { vehicle, body: bytes } of said.rows) {
     const { body } = fromBinary(RecordSchema, bytes);
     if (body.case !== 'drop' || !body.value.stream.startsWith('blob/')) continue;
-    const { stream, reason } = body.value;
-    await sql`insert into lost_files (vehicle, name, reason) values (${vehicle}, ${stream}, ${reason})
-      on conflict do nothing`.execute(db);
+    const { stream, firstSequence, lastSequence, reason } = body.value;
+    await sql`insert into lost_files (vehicle, name, first, last, reason)
+      values (${vehicle}, ${stream}, ${firstSequence}, ${lastSequence}, ${reason}) on conflict do nothing`.execute(db);
   }
 }
 

@@ -52,7 +52,7 @@ export class RecordWriter {
        values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
     );
     this.#insertLost = writer.prepare(
-      'insert into lost_files (vehicle, name, reason) values (?, ?, ?) on conflict do nothing',
+      'insert into lost_files (vehicle, name, first, last, reason) values (?, ?, ?, ?, ?) on conflict do nothing',
     );
     this.#upsertDiagnostic = writer.prepare(
       `insert into diagnostics (vehicle, source, ledger_id, sequence, captured_at_ns, level, code, message, cure, readings)
@@ -87,7 +87,7 @@ export class RecordWriter {
       const isFile = isLostFileName(stream);
       const ledgerId = isFile ? null : origin.ledgerOf(stream);
       const said = reason === '' ? droppedReasonFallback : reason;
-      if (isFile) this.#insertLost.run(origin.vehicle, stream, said);
+      if (isFile) this.#insertLost.run(origin.vehicle, stream, firstSequence, lastSequence, said);
       if (ledgerId === null) this.#keep(record, origin);
       else this.#insertDrop.run(ledgerId, origin.ledgerId, record.sequence, firstSequence, lastSequence, said);
     } else {

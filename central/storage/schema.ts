@@ -180,10 +180,15 @@ interface BlobTable {
   complete: Integer;
 }
 
-/** What will never come because the vehicle gave it up: `blob/<sha256>` a file, `clip/<event id>` a clip not made. */
+/**
+ * What the vehicle gave up beside records: `blob/<sha256>` bytes of a file, `clip/<event id>` a clip not made,
+ * `recording/<id>` segments of a recording.
+ */
 interface LostFileTable {
   vehicle: string;
   name: string;
+  first: Integer;
+  last: Integer;
   reason: string;
 }
 

@@ -86,12 +86,18 @@ test('a clip that the vehicle gave up is lost, with the reason, before and after
   await vehicle.records('drops', [
     recordOf(1, drop(`blob/${sha256}`, 'size-limit')),
     recordOf(2, drop('clip/event-2', 'not-recorded')),
-    recordOf(3, drop('clip/event-9', 'not-recorded')),
+    recordOf(3, drop('recording/2026-11-21T06-48-40Z_000123', 'retention')),
   ]);
   await vehicle.until(() => vehicle.acked('drops').size === 3, 'the drops');
   expect((await event('event-1')).clip).toMatchObject({ state: 'lost', lost_reason: 'size-limit', sha256 });
   expect((await event('event-2')).clip).toMatchObject({ state: 'lost', lost_reason: 'not-recorded', sha256: '' });
   expect((await event('event-3')).clip).toBeNull();
+  const { files } = (await central.get('/api/vehicles/v1/ledger')).body as Ledger;
+  expect(files.map(({ name, first, last, reason }) => [name.split('/')[0], first, last, reason])).toEqual([
+    ['recording', 0, 9, 'retention'],
+    ['clip', 0, 9, 'not-recorded'],
+    ['blob', 0, 9, 'size-limit'],
+  ]);
   expect(await central.get('/api/events/event-2/clip.wav')).toMatchObject({
     status: 410,
     body: { error: { code: 'clip-lost' } },

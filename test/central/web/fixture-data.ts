@@ -241,6 +241,7 @@ export function makeLedger(vehicle: string): Ledger {
   });
   return {
     vehicle,
+    files: [],
     streams: [
       ...['plantower/particulate', 'bme680/environment', 'health/process'].map((stream, index) =>
         whole(stream, 86_400 + index * 1_311),

@@ -26,6 +26,18 @@ function rangesText(ranges: LedgerStream['missing']): string {
   return shown.join(', ') + (ranges.length > 5 ? ` and ${ranges.length - 5} more ranges` : '');
 }
 
+/** `Declared given up: 3 recording segments (retention), 1 clip (not-recorded).` */
+function filesText(files: Ledger['files']): string {
+  const counts = new Map<string, number>();
+  for (const { name, first, last, reason } of files) {
+    const isRecording = name.startsWith('recording/');
+    const what = isRecording ? 'recording segments' : name.startsWith('clip/') ? 'clips not made' : 'files not sent';
+    const key = `${what} (${reason})`;
+    counts.set(key, (counts.get(key) ?? 0) + (isRecording ? last - first + 1 : 1));
+  }
+  return `The vehicle gave up: ${[...counts].map(([what, count]) => `${formatNumber(count)} ${what}`).join(', ')}.`;
+}
+
 function rowOf(entry: LedgerStream): LedgerRow {
   return {
     stream: entry.stream,
@@ -110,6 +122,7 @@ function LedgerTable({ ledger }: { readonly ledger: Ledger }) {
           <span className="bad">{formatNumber(missing)} are missing and not explained.</span>
         )}
       </p>
+      {ledger.files.length > 0 && <p className="ledger-files faint">{filesText(ledger.files)}</p>}
       <DataTable
         caption="Ledger by stream"
         columns={columns}
