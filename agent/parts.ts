@@ -17,9 +17,8 @@ import { sensorNodes } from './nodes/registry.ts';
 import type { SensorNode } from './nodes/sensor-node.ts';
 import type { AppendTelemetry } from './nodes/telemetry.ts';
 import { outboxSinks } from './outbox-sinks.ts';
-import { RecorderNode, type RecordingControl } from './recording/recorder-node.ts';
+import { RecorderNode, type RecorderNodeOptions, type RecordingControl } from './recording/recorder-node.ts';
 import { recorderOptions } from './recording/recorder-options.ts';
-import type { TakeSnapshot } from './recording/snapshot.ts';
 import type { AgentBridgeParts } from './ros/agent-bridge.ts';
 import type { RosBridge } from './ros/ros-bridge.ts';
 import { SynchroniserNode, type SynchroniserParts } from './synchroniser/synchroniser-node.ts';
@@ -89,6 +88,7 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
   const { outbox, recorder } = await openStorage(config, dataFolder, clock, {
     report: (diagnostic) => report(diagnostic),
     takeSnapshot: (snapshot) => impacts.takeSnapshot(snapshot),
+    segmentMetadata: () => (synchroniser ? { 'fender.synchroniser': synchroniser.takeSegmentMetadata() } : {}),
   });
   const sinks = outboxSinks(outbox, log);
   const diagnostics = new DiagnosticsNode({ graph, clock, record: sinks.recordDiagnostic });
@@ -177,11 +177,16 @@ function rosControl(control: RecordingControl): AgentBridgeParts['control'] {
   };
 }
 
+/** What the storage asks the other parts for. */
+interface StorageParts extends Pick<RecorderNodeOptions, 'takeSnapshot' | 'segmentMetadata'> {
+  readonly report: Report;
+}
+
 async function openStorage(
   config: AgentConfig,
   dataFolder: string,
   clock: SystemClock,
-  { report, takeSnapshot }: { readonly report: Report; readonly takeSnapshot: TakeSnapshot },
+  { report, ...given }: StorageParts,
 ) {
   const outbox = await Outbox.open(join(dataFolder, 'outbox.sqlite'), {
     clock,
@@ -191,7 +196,7 @@ async function openStorage(
     onNotice: (notice) => report({ source: 'outbox', values: {}, ...notice }),
   });
   try {
-    const options = { ...recorderOptions(config, dataFolder), onDiagnostic: report, takeSnapshot };
+    const options = { ...recorderOptions(config, dataFolder), ...given, onDiagnostic: report };
     return { outbox, recorder: await RecorderNode.open(join(dataFolder, 'recordings'), options, clock) };
   } catch (error) {
     await outbox.close();
