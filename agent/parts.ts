@@ -19,6 +19,7 @@ import type { AppendTelemetry } from './nodes/telemetry.ts';
 import { outboxSinks } from './outbox-sinks.ts';
 import { RecorderNode, type RecorderNodeOptions, type RecordingControl } from './recording/recorder-node.ts';
 import { recorderOptions } from './recording/recorder-options.ts';
+import { recordingCommands } from './recording-commands.ts';
 import type { AgentBridgeParts } from './ros/agent-bridge.ts';
 import type { RosBridge } from './ros/ros-bridge.ts';
 import { SynchroniserNode, type SynchroniserParts } from './synchroniser/synchroniser-node.ts';
@@ -94,12 +95,10 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
   const diagnostics = new DiagnosticsNode({ graph, clock, record: sinks.recordDiagnostic });
   report = loggedReport(diagnostics, log);
   for (const diagnostic of early) report(diagnostic);
-  // Without the decoded value in it: the recorder keeps messages for seconds, and needs only their bytes.
-  graph.subscribeAll('recorder', (message) => {
-    const { topic, type, sequence, stamp, data, foreign } = message;
-    const value = 'value' in message ? message.value : undefined;
-    recorder.write({ topic, type, sequence, stamp, data, ...(foreign && { foreign }) }, value);
-  });
+  // Without the decoded value beside it: the recorder keeps messages for seconds, and needs only their bytes.
+  graph.subscribeAll('recorder', ({ topic, type, sequence, stamp, data, foreign }) =>
+    recorder.write({ topic, type, sequence, stamp, data, ...(foreign && { foreign }) }),
+  );
   const impacts = new ImpactNode(
     {
       graph,
@@ -120,7 +119,7 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
     },
   });
   const session = config.sync.enabled
-    ? new SyncSession(sessionOptions(config, { outbox, clock, detector, report, version: context.version }))
+    ? new SyncSession(sessionOptions(config, { outbox, clock, detector, recorder, report, version: context.version }))
     : null;
   const { appendTelemetry } = sinks;
   // A copy, as parameters of ROS nodes may change it.
@@ -196,7 +195,7 @@ async function openStorage(
     onNotice: (notice) => report({ source: 'outbox', values: {}, ...notice }),
   });
   try {
-    const options = { ...recorderOptions(config, dataFolder), ...given, onDiagnostic: report };
+    const options = { ...(await recorderOptions(config, dataFolder, report)), ...given };
     return { outbox, recorder: await RecorderNode.open(join(dataFolder, 'recordings'), options, clock) };
   } catch (error) {
     await outbox.close();
@@ -235,12 +234,13 @@ interface SessionParts {
   readonly outbox: Outbox;
   readonly clock: SystemClock;
   readonly detector: DetectorSupervisor;
+  readonly recorder: RecorderNode;
   readonly report: Report;
   readonly version: string;
 }
 
 function sessionOptions({ sync, vehicle }: AgentConfig, parts: SessionParts): SyncSessionOptions {
-  const { outbox, clock, detector, report, version } = parts;
+  const { outbox, clock, detector, recorder, report, version } = parts;
   const { ca, cert, key } = sync.tls;
   return {
     outbox,
@@ -256,6 +256,7 @@ function sessionOptions({ sync, vehicle }: AgentConfig, parts: SessionParts): Sy
     onNotice: (notice) => report({ source: 'sync', values: {}, ...notice }),
     // Central has the clip, whole and checked; the recording still holds its sound.
     onBlobStored: (blob) => void rm(blob.path, { force: true }).catch(() => {}),
+    onCommand: recordingCommands(recorder),
   };
 }
 

@@ -6,6 +6,13 @@
 import type { Stamp } from '../../drivers/sample.ts';
 import { ChunkDraft } from '../bag/chunk-draft.ts';
 import type { Message } from '../messages/message.ts';
+import type { Levels } from '../sound/levels.ts';
+
+/** A message on its way into a recording. */
+export interface RecordedMessage extends Message {
+  /** What it adds to the overview of its segment. */
+  readonly levels?: Levels;
+}
 
 /** A chunk on its way. */
 export interface QueuedChunk {
@@ -14,6 +21,8 @@ export interface QueuedChunk {
   readonly kind: 'sound' | 'slow';
   /** Its first message's. */
   readonly stamp: Stamp;
+  /** What its messages add to the segment's overview, by their log times. */
+  readonly levels: { readonly levels: Levels; readonly logTimeNs: bigint }[];
 }
 
 const maxChunkBytes = 256 * 1024;
@@ -43,8 +52,8 @@ export class ChunkQueue {
   }
 
   /** Takes a message; null when the bound is reached, else the kind of chunk that it went to. */
-  add(channelId: number, message: Message): QueuedChunk['kind'] | null {
-    const { data, sequence, stamp } = message;
+  add(channelId: number, message: RecordedMessage): QueuedChunk['kind'] | null {
+    const { data, sequence, stamp, levels } = message;
     if (this.bytes + data.byteLength > this.maxBytes) return null;
     const kind = data.byteLength >= soundBytes ? 'sound' : 'slow';
     let chunk = kind === 'sound' ? this.#sound : this.#slow;
@@ -52,11 +61,13 @@ export class ChunkQueue {
       this.#full.push(chunk);
       chunk = null;
     }
-    chunk ??= { draft: new ChunkDraft(), kind, stamp };
+    chunk ??= { draft: new ChunkDraft(), kind, stamp, levels: [] };
     if (kind === 'sound') this.#sound = chunk;
     else this.#slow = chunk;
     const before = chunk.draft.byteLength;
-    chunk.draft.add(channelId, sequence, loggedNs(stamp.capturedAtNs), data);
+    const logTimeNs = loggedNs(stamp.capturedAtNs);
+    chunk.draft.add(channelId, sequence, logTimeNs, data);
+    if (levels !== undefined) chunk.levels.push({ levels, logTimeNs });
     this.bytes += chunk.draft.byteLength - before;
     return kind;
   }

@@ -12,7 +12,8 @@ import { RecordingError } from '../bag/error.ts';
 import type { RepairReport } from '../bag/repair.ts';
 import type { ClockStep } from '../clock.ts';
 import type { Message } from '../messages/message.ts';
-import { loggedNs } from './chunk-queue.ts';
+import { levelsOf } from '../sound/levels.ts';
+import { loggedNs, type RecordedMessage } from './chunk-queue.ts';
 import {
   type Clip,
   type ClipMessage,
@@ -39,10 +40,20 @@ export interface RecorderNodeOptions extends RecorderOptions {
   readonly snapshot: { readonly preRollS: number; readonly postRollS: number };
   /** Makes an event of a snapshot; see snapshot.ts. */
   readonly takeSnapshot: TakeSnapshot;
-  /** Makes of a message the one that is recorded, when that is another: packed sound. `value` is what `write` was given. */
-  readonly pack?: (message: Message, value: unknown) => Message;
-  /** Undoes `pack` for clips. */
+  /** Stands in front of the recording and packs sound; without it, sound is recorded as it comes. */
+  readonly packer?: (write: (message: Message) => void) => Packer;
+  /** Undoes what the packer did, for clips. */
   readonly unpack?: ClipOptions['unpack'];
+}
+
+/** Changes what is recorded, message by message and in their order. */
+export interface Packer {
+  start(): void;
+  /** Never waits and never throws. */
+  write(message: Message): void;
+  /** Resolves when everything taken so far has gone on. */
+  drain(): Promise<void>;
+  close(): Promise<void>;
 }
 
 /** How the recorder is. Counts are since the agent started. */
@@ -95,6 +106,7 @@ export class RecorderNode {
   readonly #clock: Clock;
   readonly #ring: MessageRing;
   readonly #bootId: string;
+  readonly #packer: Packer | null;
   #number: number;
   #current: Running | null = null;
   /** Recordings before steps, the newest first, that take what is late. */
@@ -116,6 +128,8 @@ export class RecorderNode {
     this.#clock = clock;
     this.#ring = new MessageRing(options.ring);
     this.#bootId = clock.now().bootId;
+    this.#packer = options.packer?.((message) => this.#record(message)) ?? null;
+    this.#packer?.start();
     this.#begin();
     this.repairs = repairRecordings(
       folder,
@@ -137,19 +151,14 @@ export class RecorderNode {
     return new RecorderNode(folder, await nextRecordingNumber(folder), options, clock);
   }
 
-  /**
-   * Takes a message; never waits and never throws. Its data must not change any more.
-   * @param value what the message was encoded from, where there is one; it is not kept.
-   */
-  write(message: Message, value?: unknown): void {
+  /** Takes a message; never waits and never throws. Its data must not change any more. */
+  write(message: Message): void {
     this.#ring.push(message);
-    const running = this.#current;
-    if (running === null) return;
-    const { pack } = this.#options;
-    const recorded = pack === undefined ? message : pack(message, value);
-    const { first } = running;
-    if (first === null || first.monotonicNs <= message.stamp.monotonicNs) running.recorder.write(recorded);
-    else this.#writeLate(recorded, running.recorder, first);
+    if (this.#current === null) return;
+    const levels = levelsOf(message.topic, message.type, message.data);
+    const recorded: RecordedMessage = levels === null ? message : { ...message, levels };
+    if (this.#packer === null) this.#record(recorded);
+    else this.#packer.write(recorded);
   }
 
   /** Begins a recording unless one runs. Resolves to the id of the one that runs. @throws RecordingError `closed`. */
@@ -169,6 +178,7 @@ export class RecorderNode {
    * @throws RecordingError `write-failed` when the disk did not take all of it: it has ended, and is repaired later.
    */
   async stop(): Promise<string | null> {
+    await this.#packer?.drain();
     const current = this.#current;
     if (current === null) {
       await Promise.all(this.#ending.values());
@@ -281,6 +291,8 @@ export class RecorderNode {
   /** Ends the recording and a repair that still runs. Never rejects: what the disk refuses is for the next start. */
   async close(): Promise<void> {
     this.#closed = true;
+    await this.#packer?.drain();
+    await this.#packer?.close();
     const all = this.#running();
     this.#current = null;
     this.#retiring = [];
@@ -298,7 +310,14 @@ export class RecorderNode {
     this.#current = { recorder, first: first ?? null };
   }
 
-  #writeLate(message: Message, current: Recorder, first: Stamp): void {
+  #record(message: RecordedMessage): void {
+    if (this.#current === null) return;
+    const { recorder, first } = this.#current;
+    if (first === null || first.monotonicNs <= message.stamp.monotonicNs) recorder.write(message);
+    else this.#writeLate(message, recorder, first);
+  }
+
+  #writeLate(message: RecordedMessage, current: Recorder, first: Stamp): void {
     const { stamp } = message;
     const before = this.#retiring.find((each) => each.first === null || each.first.monotonicNs <= stamp.monotonicNs);
     if (before !== undefined) {

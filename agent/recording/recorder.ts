@@ -12,8 +12,8 @@ import type { Clock, Diagnostic } from '../../drivers/sample.ts';
 import { ChannelTable } from '../bag/channel-table.ts';
 import { type CreateDurable, syncFolder } from '../bag/durable-file.ts';
 import type { Attachment } from '../bag/mcap-builder.ts';
-import type { Message } from '../messages/message.ts';
-import { ChunkQueue } from './chunk-queue.ts';
+import { plainTopicOf } from '../sound/raw-audio.ts';
+import { ChunkQueue, type RecordedMessage } from './chunk-queue.ts';
 import { LossLedger, type TopicLoss } from './loss-ledger.ts';
 import { nextRecordingNumber, recordingName } from './recording-names.ts';
 import { SegmentLoop } from './segment-loop.ts';
@@ -142,9 +142,10 @@ export class Recorder {
    * Takes a message; never waits and never throws. Its data must not change any more.
    * @returns false when it was dropped because the queue is at its bound, or the recorder is closed.
    */
-  write(message: Message): boolean {
+  write(message: RecordedMessage): boolean {
     if (this.#closed) return false;
-    this.#loss.arrived(message.topic, message.sequence);
+    // One and the same sequence runs through sound that was compressed and sound that was not.
+    this.#loss.arrived(plainTopicOf(message.topic), message.sequence);
     const kind = this.#queue.add(
       this.#channels.entry(message.topic, message.type, message.foreign).channel.id,
       message,

@@ -165,7 +165,7 @@ export class SegmentLoop {
         if (chunk === null) return;
         this.#unwritten.push(chunk);
         segment.firstMonotonicNs ??= chunk.stamp.monotonicNs;
-        segment.add(chunk.draft, chunk.kind === 'slow' ? 'zstd' : 'none', this.#channels.byId);
+        segment.add(chunk, this.#channels.byId);
         bytes += chunk.draft.byteLength;
         last = chunk;
       }
@@ -261,6 +261,8 @@ export class SegmentLoop {
   /** What is known when a segment ends: an empty `fender.loss` says that nothing was lost. */
   #addClosingRecords(segment: SegmentWriter): void {
     segment.addMetadata('fender.loss', this.#loss.values());
+    const overview = segment.overview.attachment();
+    if (overview !== null) segment.addAttachment(overview);
     try {
       for (const [name, values] of Object.entries(this.#options.segmentMetadata?.() ?? {})) {
         segment.addMetadata(name, values);

@@ -4,14 +4,16 @@
  */
 
 import type { ChannelEntry } from '../bag/channel-table.ts';
-import type { ChunkDraft } from '../bag/chunk-draft.ts';
 import { type CreateDurable, type DurableHandle, renameDurably, writeFully } from '../bag/durable-file.ts';
 import { type Attachment, McapBuilder } from '../bag/mcap-builder.ts';
 import { activeSuffix } from '../bag/repair.ts';
+import { Overview } from '../sound/overview.ts';
+import type { QueuedChunk } from './chunk-queue.ts';
 
 /** One segment from its creation to its final name. Its methods must not overlap, except `sync` with the others. */
 export class SegmentWriter {
   readonly builder = new McapBuilder();
+  readonly overview = new Overview();
   /** Final path; the file carries `.active` behind it until it is whole. */
   readonly path: string;
   /** Monotonic time of its first message, for splitting by time; null before. */
@@ -51,13 +53,14 @@ export class SegmentWriter {
   }
 
   /** Adds a chunk, and before it the definitions it needs. `write` brings it to the disk. */
-  add(draft: ChunkDraft, compress: 'none' | 'zstd', channels: ReadonlyMap<number, ChannelEntry>): void {
+  add({ draft, kind, levels }: QueuedChunk, channels: ReadonlyMap<number, ChannelEntry>): void {
     for (const channelId of draft.index.keys()) {
       const entry = channels.get(channelId);
       if (entry === undefined) continue;
       this.#pending.push(...this.builder.schema(entry.schema), ...this.builder.channel(entry.channel));
     }
-    this.#pending.push(...this.builder.chunk(draft, compress));
+    this.#pending.push(...this.builder.chunk(draft, kind === 'slow' ? 'zstd' : 'none'));
+    for (const each of levels) this.overview.add(each.levels, each.logTimeNs);
   }
 
   addMetadata(name: string, values: ReadonlyMap<string, string>): void {
