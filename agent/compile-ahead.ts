@@ -10,6 +10,7 @@ const MODULES: readonly string[] = [
   './run-configured.ts',
   './detector/detector-process.ts',
   './ros/agent-bridge.ts',
+  './synchroniser/ros-description.ts',
   './ros/ros-process.ts',
   '../models/detector.ts',
   '../models/package.ts',

@@ -150,6 +150,10 @@ describe('the agent with emulated devices', () => {
     const holes = times.filter((time, index) => index > 0 && time - (times[index - 1] ?? 0n) > 150_000_000n);
     expect(holes).toEqual([]);
     expect(bag.topics.map(({ topic }) => topic)).toContain('/fender/impacts');
+    expect(bag.topics.find(({ topic }) => topic === '/fender/sets')?.messages).toBeGreaterThan(0);
+    const sets = bag.metadata.find(({ name }) => name === 'fender.synchroniser')?.values;
+    expect(sets?.topics).toBe('/uma8/audio /plantower/particulate /bme680/temperature');
+    expect(Number(sets?.sets)).toBeGreaterThan(0);
     expect(agent.lines.at(-1)?.message).toBe('the agent ended');
   });
 
