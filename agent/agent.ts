@@ -1,5 +1,6 @@
 /** Starts the parts of the agent in order, and ends them in an order that leaves nothing unflushed. */
 import type { AgentConfig } from './config/schema.ts';
+import { type ControlServer, serveControl } from './control/control-server.ts';
 import type { HealthReport } from './health/metrics.ts';
 import { serveMetrics } from './health/metrics.ts';
 import { progressOf } from './health/part-figures.ts';
@@ -35,6 +36,7 @@ export async function startAgent(config: AgentConfig, context: AgentContext): Pr
   const upkeep = new Upkeep(config, parts, (report) => {
     latest = report;
   });
+  const control = await openControl(parts);
   const stopping = { sensors: new AbortController(), upkeep: new AbortController(), sync: new AbortController() };
   const upkeeping = upkeep.run(stopping.upkeep.signal);
   const impacting = parts.impacts.run(stopping.upkeep.signal);
@@ -46,6 +48,7 @@ export async function startAgent(config: AgentConfig, context: AgentContext): Pr
   const watch = new ProgressWatch(progressOf(parts));
 
   const stop = async (): Promise<void> => {
+    await control?.close();
     stopping.sensors.abort();
     await atMost(STOP_MS.sensors, sensing);
     await Promise.all([parts.detector.stop(STOP_MS.detector), parts.ros?.stop(STOP_MS.detector)]);
@@ -69,6 +72,19 @@ export async function startAgent(config: AgentConfig, context: AgentContext): Pr
       return stopped;
     },
   };
+}
+
+/** The control socket; an agent whose file system has no sockets records all the same. */
+async function openControl({ dataFolder, recorder, report }: AgentParts): Promise<ControlServer | null> {
+  try {
+    return await serveControl(dataFolder, recorder);
+  } catch (error) {
+    const message = `the control socket cannot be served: ${error instanceof Error ? error.message : String(error)}`;
+    const cure =
+      'fender record and fender snapshot do not work; put data_dir on a file system with sockets, under a shorter path.';
+    report({ source: 'control', level: 'warn', code: 'no-socket', message, cure, values: {} });
+    return null;
+  }
 }
 
 function startDetector(config: AgentConfig, { detector, graph }: AgentParts): void {

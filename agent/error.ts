@@ -10,6 +10,7 @@ export type AgentErrorCode =
   | 'recording'
   | 'device'
   | 'ros'
+  | 'control'
   | 'storage';
 
 /** An error whose message tells what was expected, what was found, and where. */

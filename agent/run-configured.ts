@@ -70,7 +70,7 @@ function statusOf(agent: RunningAgent): string {
   const trouble = health.diagnostics.filter(({ level }) => level === 'error' || level === 'stale');
   const sync = health.syncConnected ? 'online' : 'offline';
   const state = trouble.length === 0 ? 'all well' : `trouble with ${trouble.map(({ source }) => source).join(', ')}`;
-  return `recording, ${sync}, ${state}, ${health.impacts.events} impacts`;
+  return `${health.recorder.state}, ${sync}, ${state}, ${health.impacts.events} impacts`;
 }
 
 async function readVersion(): Promise<string> {

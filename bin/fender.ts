@@ -8,7 +8,9 @@ import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
 import { nodeCommand } from './commands/node.ts';
+import { recordCommand } from './commands/record.ts';
 import { replayCommand } from './commands/replay.ts';
+import { snapshotCommand } from './commands/snapshot.ts';
 import { EXIT, EXIT_HELP } from './exit-codes.ts';
 import { splitRosArguments } from './ros-arguments.ts';
 
@@ -24,6 +26,8 @@ for (const command of [
   demoCommand(),
   agentCommand(),
   nodeCommand(),
+  recordCommand(),
+  snapshotCommand(),
   centralCommand(),
   doctorCommand(),
   evaluateCommand(),
