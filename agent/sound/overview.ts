@@ -4,7 +4,7 @@
  */
 
 import type { Attachment } from '../bag/mcap-builder.ts';
-import { type LevelField, type Levels, sumsPerField } from './levels.ts';
+import { addSums, type LevelField, type Levels, sumsPerField } from './levels.ts';
 
 /** The attachment's name. */
 export const overviewName = 'fender.overview';
@@ -81,16 +81,7 @@ export class Overview {
 
 /** Adds one period's sums to another's. */
 function join(into: Float64Array, sums: Float64Array): void {
-  for (let at = 0; at < into.length; at += sumsPerField) {
-    if (sums[at] === 0) continue;
-    const first = into[at] === 0;
-    const [count = 0, min = 0, max = 0, sum = 0, squares = 0] = sums.subarray(at, at + sumsPerField);
-    into[at] = (into[at] as number) + count;
-    into[at + 1] = first ? min : Math.min(into[at + 1] as number, min);
-    into[at + 2] = first ? max : Math.max(into[at + 2] as number, max);
-    into[at + 3] = (into[at + 3] as number) + sum;
-    into[at + 4] = (into[at + 4] as number) + squares;
-  }
+  for (let at = 0; at < into.length; at += sumsPerField) addSums(into, at, sums, at);
 }
 
 /** The sums of periods twice as long. */
