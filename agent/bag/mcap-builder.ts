@@ -7,6 +7,7 @@
 import { crc32, zstdCompressSync } from 'node:zlib';
 import { type Channel, McapRecordBuilder, type McapTypes, Opcode, type Schema } from '@mcap/core';
 import type { ChunkContent, ChunkIndexEntries } from './chunk-draft.ts';
+import { joinCrc32 } from './crc-join.ts';
 
 /** Written into each file's header. */
 const library = 'fender';
@@ -21,6 +22,8 @@ export interface FinishedChunk {
   readonly compressedSize: number;
   readonly uncompressedSize: number;
   readonly index: ChunkIndexEntries;
+  /** The CRC of its records where they are the last bytes of the record, not compressed, and checked: they are not read again. */
+  readonly checkedCrc?: number;
 }
 
 /** A small file inside the bag. Times are UTC nanoseconds. */
@@ -107,7 +110,10 @@ export class McapBuilder {
     const compressedSize = pieces.reduce((sum, piece) => sum + piece.byteLength, 0);
     const head = chunkHead(content, compression, compressedSize);
     const startOffset = this.position;
-    const given = this.#given([head, ...pieces]);
+    const given =
+      compression === ''
+        ? [...this.#given([head]), ...this.#summedUp(pieces, content.crc, compressedSize)]
+        : this.#given([head, ...pieces]);
     const chunk = { startNs: content.startNs, endNs: content.endNs, compression, compressedSize, index: content.index };
     const indexes = this.#indexChunk(
       { ...chunk, uncompressedSize: content.byteLength },
@@ -120,7 +126,15 @@ export class McapBuilder {
   /** Takes in a chunk record as it is; the first piece given is `chunk.bytes`, the others its message indexes, made anew. */
   copiedChunk(chunk: FinishedChunk): Uint8Array[] {
     const startOffset = this.position;
-    return [...this.#given([chunk.bytes]), ...this.#indexChunk(chunk, startOffset, chunk.bytes.byteLength)];
+    const { bytes, checkedCrc, compressedSize } = chunk;
+    if (checkedCrc === undefined) {
+      this.#given([bytes]);
+    } else {
+      const recordsAt = bytes.byteLength - compressedSize;
+      this.#given([bytes.subarray(0, recordsAt)]);
+      this.#summedUp([bytes.subarray(recordsAt)], checkedCrc, compressedSize);
+    }
+    return [bytes, ...this.#indexChunk(chunk, startOffset, bytes.byteLength)];
   }
 
   /** A metadata record. */
@@ -241,6 +255,13 @@ export class McapBuilder {
     const bytes = this.#records.buffer;
     this.#records.reset();
     return bytes;
+  }
+
+  /** As `#given`, of pieces whose CRC is known. */
+  #summedUp(pieces: readonly Uint8Array[], crc: number, bytes: number): readonly Uint8Array[] {
+    this.position += bytes;
+    this.#dataCrc = joinCrc32(this.#dataCrc, crc, bytes);
+    return pieces;
   }
 
   #given(pieces: Uint8Array[]): Uint8Array[] {

@@ -200,6 +200,7 @@ class Rebuild {
       compressedSize: head.recordsBytes,
       uncompressedSize: head.uncompressedSize,
       index,
+      ...(head.compression === '' && head.crc !== 0 && { checkedCrc: head.crc }),
     });
     await this.#sink.copy(copied as Uint8Array, position, offset);
     await this.#sink.fresh(indexes, position + bytes.byteLength);
