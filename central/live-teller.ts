@@ -65,7 +65,7 @@ export class LiveTeller {
       const { stream, row, time } = notice;
       const measured = Object.entries(row.values).map(([name, value]) => [name, Number.isFinite(value) ? value : null]);
       const captured_at = atOfNs(time.capturedAtNs);
-      const clock = clockOf(row.stamp.synchronised, time.originalNs);
+      const clock = clockOf({ synchronised: row.stamp.synchronised, ...time });
       const data = { vehicle, stream, captured_at, clock, values: Object.fromEntries(measured) };
       this.#live.publish({ event: 'sample', vehicle, data });
     } else if (notice.kind === 'impact') {

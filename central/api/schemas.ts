@@ -16,7 +16,7 @@ const atNs = z
 const clock = z
   .enum(['synchronised', 'corrected', 'unsynchronised'])
   .describe(
-    'Whether the vehicle knew the time then; `corrected`: it did not, learnt it later in the same boot, and central put this right',
+    'Whether the vehicle knew the time then (or had known it before in that boot, and its clock ran on without a step); `corrected`: it learnt it later in the same boot, and central put this right',
   );
 const originalAt = at.optional().describe("The vehicle's own time, where `clock` is `corrected`");
 const range = z.tuple([z.number().int(), z.number().int()]).describe('First and last sequence, inclusive');

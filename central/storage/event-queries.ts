@@ -2,7 +2,7 @@
 import { type ExpressionBuilder, type Kysely, type Selectable, sql } from 'kysely';
 import type { Clip, Event, EventList, EventSort } from '../api/schemas.ts';
 import type { CentralTables, EventTable } from './schema.ts';
-import { atOfMs, atOfNs, clockOf } from './times.ts';
+import { atOfMs, atOfNs, clockOf, originalAtOf } from './times.ts';
 
 type Reader = Kysely<CentralTables>;
 
@@ -136,14 +136,18 @@ function shiftOf(row: EventRow): bigint {
 }
 
 function toEvent(row: EventRow): Event {
-  const originalNs = row.original_captured_at_ns;
+  const known = {
+    synchronised: row.synchronised !== 0n,
+    capturedAtNs: row.captured_at_ns,
+    originalNs: row.original_captured_at_ns,
+  };
   return {
     id: row.event_id,
     vehicle: row.vehicle,
     captured_at: atOfNs(row.captured_at_ns),
     captured_at_ns: String(row.captured_at_ns),
-    clock: clockOf(row.synchronised !== 0n, originalNs),
-    ...(originalNs !== null && { original_captured_at: atOfNs(originalNs) }),
+    clock: clockOf(known),
+    original_captured_at: originalAtOf(known),
     received_at: atOfMs(Number(row.received_ms)),
     label: row.label,
     score: row.score,

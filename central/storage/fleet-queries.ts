@@ -3,7 +3,7 @@ import { type Kysely, sql } from 'kysely';
 import type { Diagnostic, Ledger, LedgerStream, Vehicle, VehicleDetail } from '../api/schemas.ts';
 import { mergeRanges, type SequenceRange, subtractRanges } from './ranges.ts';
 import type { CentralTables } from './schema.ts';
-import { atOfMs, atOfNs, clockOf } from './times.ts';
+import { atOfMs, atOfNs, clockOf, originalAtOf } from './times.ts';
 
 /** Files given up that a ledger names. */
 const maxShownFiles = 500;
@@ -73,17 +73,24 @@ export async function readVehicle(db: Reader, vehicle: string): Promise<VehicleD
     .where('vehicle', '=', vehicle)
     .orderBy('source')
     .execute();
-  const diagnostics: Diagnostic[] = rows.map((row) => ({
-    source: row.source,
-    level: row.level as Diagnostic['level'],
-    code: row.code,
-    message: row.message,
-    cure: row.cure,
-    at: atOfNs(row.at_ns ?? row.captured_at_ns),
-    clock: clockOf(row.synchronised !== 0n, row.original_captured_at_ns),
-    ...(row.original_captured_at_ns !== null && { original_at: atOfNs(row.original_captured_at_ns) }),
-    values: JSON.parse(row.readings) as Record<string, string>,
-  }));
+  const diagnostics = rows.map((row): Diagnostic => {
+    const known = {
+      synchronised: row.synchronised !== 0n,
+      capturedAtNs: row.at_ns ?? row.captured_at_ns,
+      originalNs: row.original_captured_at_ns,
+    };
+    return {
+      source: row.source,
+      level: row.level as Diagnostic['level'],
+      code: row.code,
+      message: row.message,
+      cure: row.cure,
+      at: atOfNs(known.capturedAtNs),
+      clock: clockOf(known),
+      original_at: originalAtOf(known),
+      values: JSON.parse(row.readings) as Record<string, string>,
+    };
+  });
   return { ...summary, diagnostics };
 }
 

@@ -3,7 +3,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Kysely, sql } from 'kysely';
 import type { History, Latest } from '../api/schemas.ts';
 import { type CentralTables, VALUES_PER_ROW } from './schema.ts';
-import { atOfNs, clockOf } from './times.ts';
+import { atOfNs, clockOf, originalAtOf } from './times.ts';
 
 type Reader = Kysely<CentralTables>;
 
@@ -23,16 +23,21 @@ export async function readLatest(db: Reader, vehicle: string): Promise<Latest> {
     .orderBy('stream')
     .execute();
   return {
-    streams: rows.map((row) => ({
-      stream: row.stream,
-      captured_at: atOfNs(row.latest_captured_at_ns ?? 0n),
-      captured_at_ns: String(row.latest_captured_at_ns ?? 0n),
-      clock: clockOf(row.latest_synchronised !== 0n, row.latest_original_captured_at_ns),
-      ...(row.latest_original_captured_at_ns !== null && {
-        original_captured_at: atOfNs(row.latest_original_captured_at_ns),
-      }),
-      values: JSON.parse(row.latest_values ?? '{}') as Record<string, number | null>,
-    })),
+    streams: rows.map((row) => {
+      const known = {
+        synchronised: row.latest_synchronised !== 0n,
+        capturedAtNs: row.latest_captured_at_ns ?? 0n,
+        originalNs: row.latest_original_captured_at_ns,
+      };
+      return {
+        stream: row.stream,
+        captured_at: atOfNs(known.capturedAtNs),
+        captured_at_ns: String(known.capturedAtNs),
+        clock: clockOf(known),
+        original_captured_at: originalAtOf(known),
+        values: JSON.parse(row.latest_values ?? '{}') as Record<string, number | null>,
+      };
+    }),
   };
 }
 
@@ -134,14 +139,15 @@ async function readPart(
     const endNs = await sliceEnd(db, seriesId, part, firstNs, toNs);
     const { rows } = await sql<SliceRow>`
       select (captured_at_ns - ${fromNs}) / ${widthNs} as bucket, count(*) as records,
-        sum(synchronised) as synchronised, count(original_captured_at_ns) as corrected, avg(captured_at_ns - ${fromNs}) as offset_ns, ${sql.join(columns)} from telemetry
+        count(nullif(original_captured_at_ns, captured_at_ns)) as corrected,
+        count(case when synchronised = 0 and original_captured_at_ns is null then 1 end) as unsynchronised, avg(captured_at_ns - ${fromNs}) as offset_ns, ${sql.join(columns)} from telemetry
       where series_id = ${seriesId} and part = ${part} and captured_at_ns >= ${firstNs} and captured_at_ns < ${endNs}
       group by 1 order by 1`.execute(db);
     for (const row of rows) {
       addSlice(buckets, places, row);
-      records.synchronised += Number(row.synchronised);
+      records.synchronised += Number(row.records - row.corrected - row.unsynchronised);
       records.corrected += Number(row.corrected);
-      records.unsynchronised += Number(row.records - row.synchronised - row.corrected);
+      records.unsynchronised += Number(row.unsynchronised);
     }
     firstNs = endNs;
     await nextTurn();
@@ -170,8 +176,8 @@ async function sliceEnd(db: Reader, seriesId: bigint, part: number, firstNs: big
 type SliceRow = {
   bucket: bigint;
   records: bigint;
-  synchronised: bigint;
   corrected: bigint;
+  unsynchronised: bigint;
   offset_ns: number;
 } & Record<string, number | bigint | null>;
 

@@ -1,10 +1,23 @@
 /** Times as the REST contract writes them. */
 import type { Clock } from '../api/schemas.ts';
 
-/** What is known of a stored time; `originalNs` is the vehicle's own where central put it right. */
-export function clockOf(synchronised: boolean, originalNs: bigint | null): Clock {
-  if (synchronised) return 'synchronised';
+/** What is stored of a time: whether the vehicle's clock was synchronised then, and what it said where central knows better. */
+export interface KnownTime {
+  readonly synchronised: boolean;
+  readonly capturedAtNs: bigint;
+  /** Equal to `capturedAtNs` where the clock had been set before in that boot, and ran on without a step. */
+  readonly originalNs: bigint | null;
+}
+
+/** What is known of a stored time. */
+export function clockOf({ synchronised, capturedAtNs, originalNs }: KnownTime): Clock {
+  if (synchronised || originalNs === capturedAtNs) return 'synchronised';
   return originalNs === null ? 'unsynchronised' : 'corrected';
+}
+
+/** The vehicle's own time where it was put right, else undefined. */
+export function originalAtOf({ capturedAtNs, originalNs }: KnownTime): string | undefined {
+  return originalNs === null || originalNs === capturedAtNs ? undefined : atOfNs(originalNs);
 }
 
 /** RFC 3339 in UTC with milliseconds, of UTC nanoseconds since 1970; what no calendar date can show becomes its limit. */

@@ -234,6 +234,19 @@ describe('a boot that learns the time', () => {
 });
 
 describe('what stays as it was', () => {
+  test('what a vehicle says after it lost its source of time: its clock goes on, and is right', async () => {
+    await say(1, 10, right);
+    await say(11, 20, { offsetNs: baseNs + 20_000_000n, synchronised: false });
+    await say(5, 7, { stream: 'late', offsetNs: baseNs - 20_000_000n, synchronised: false });
+    await correctAll();
+    const { streams } = await readLatest(database.reader, 'v1');
+    expect(streams.map(({ stream, clock, original_captured_at }) => [stream, clock, original_captured_at])).toEqual([
+      ['late', 'synchronised', undefined],
+      ['s', 'synchronised', undefined],
+    ]);
+    expect(streams[1]?.captured_at_ns).toBe(String(baseNs + 20n * second + 20_000_000n));
+  });
+
   test('a boot that never learns the time, and one whose id says nothing', async () => {
     await say(1, 5, { offsetNs: 0n, synchronised: false });
     await say(41, 50, { ...right, boot: 'another-boot' });
