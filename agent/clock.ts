@@ -3,7 +3,7 @@
  * is stamped with whenever it is asked again. A step of the system clock is noticed at the next stamp or check, taken over and reported.
  *
  * On Linux both clocks are slewed alike (clock_gettime(2): CLOCK_MONOTONIC follows frequency adjustments, not jumps), so what chrony or
- * timesyncd do gradually never shows here: UTC − CLOCK_MONOTONIC changes by jumps alone. A suspended machine is one more: CLOCK_MONOTONIC
+ * timesyncd do gradually never shows here: UTC − CLOCK_MONOTONIC changes by jumps alone. A leap second is one, and a suspended machine: CLOCK_MONOTONIC
  * stands still meanwhile and the system clock does not.
  */
 import { readFileSync } from 'node:fs';
@@ -50,7 +50,10 @@ export interface ClockStatistics {
 }
 
 const MILLISECOND_NS = 1_000_000n;
-/** Looking for the edge of a millisecond ends when the offset is known to this, or after so long, or so many looks. */
+/**
+ * The offset is known to this at best: two processor cores, or the clocks themselves, may differ by a little, which is no jump. Looking for the
+ * edge of a millisecond ends there, or after so long, or so many looks.
+ */
 const FINE_NS = 20_000n;
 const MOST_MEASURING_NS = 3n * MILLISECOND_NS;
 const MOST_LOOKS = 20_000;
@@ -210,7 +213,9 @@ export class SystemClock implements Clock {
 
   /** Another look allows less than the looks before. */
   #narrow(seen: OffsetSpan): void {
-    this.#span = overlap(this.#span, seen);
+    const narrower = overlap(this.#span, seen);
+    if (narrower.highNs - narrower.lowNs < FINE_NS) return;
+    this.#span = narrower;
     const { targetNs } = this.#map;
     if (targetNs >= this.#span.lowNs && targetNs <= this.#span.highNs) return;
     this.#map.slewTo(this.#source.monotonicNs(), middle(this.#span));
@@ -279,7 +284,9 @@ function measureOffset(source: TimeSource): OffsetSpan {
     const seen = look(source);
     span = seen.lowNs > span.highNs || seen.highNs < span.lowNs ? seen : overlap(span, seen);
   }
-  return span;
+  const middleNs = middle(span);
+  const halfNs = FINE_NS / 2n;
+  return span.highNs - span.lowNs >= FINE_NS ? span : { lowNs: middleNs - halfNs, highNs: middleNs + halfNs };
 }
 
 function overlap(a: OffsetSpan, b: OffsetSpan): OffsetSpan {
