@@ -7,6 +7,7 @@ import type { Stamp } from '../../drivers/sample.ts';
 import { ChunkDraft } from '../bag/chunk-draft.ts';
 import type { Message } from '../messages/message.ts';
 import type { Levels } from '../sound/levels.ts';
+import { isSoundType } from '../sound/raw-audio.ts';
 
 /** A message on its way into a recording. */
 export interface RecordedMessage extends Message {
@@ -26,7 +27,7 @@ export interface QueuedChunk {
 }
 
 const maxChunkBytes = 256 * 1024;
-/** Messages from this size on go to the disk at once and uncompressed. */
+/** Sound goes to the disk at once and as it is, however short or well packed it is; so do other messages from this size on. */
 const soundBytes = 16 * 1024;
 
 /** Chunks in the order in which they were filled. */
@@ -55,7 +56,7 @@ export class ChunkQueue {
   add(channelId: number, message: RecordedMessage): QueuedChunk['kind'] | null {
     const { data, sequence, stamp, levels } = message;
     if (this.bytes + data.byteLength > this.maxBytes) return null;
-    const kind = data.byteLength >= soundBytes ? 'sound' : 'slow';
+    const kind = isSoundType(message.type) || data.byteLength >= soundBytes ? 'sound' : 'slow';
     let chunk = kind === 'sound' ? this.#sound : this.#slow;
     if (chunk !== null && chunk.draft.byteLength + data.byteLength + 64 > maxChunkBytes) {
       this.#full.push(chunk);

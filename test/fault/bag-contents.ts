@@ -26,6 +26,19 @@ export function readableMessages(path: string): string[] {
   return lines;
 }
 
+/** Topic and sequence of all messages of a whole bag, in the order of the file. */
+export function messageSequences(path: string): { readonly topic: string; readonly sequence: number }[] {
+  const reader = new McapStreamReader({ decompressHandlers, validateCrcs: true });
+  const topics = new Map<number, string>();
+  const found: { topic: string; sequence: number }[] = [];
+  reader.append(readFileSync(path));
+  for (let record = reader.nextRecord(); record; record = reader.nextRecord()) {
+    if (record.type === 'Channel') topics.set(record.id, record.topic);
+    if (record.type === 'Message') found.push({ topic: topics.get(record.channelId) ?? '', sequence: record.sequence });
+  }
+  return found;
+}
+
 /** UTC nanoseconds of the first message of `topic` in a whole bag. */
 export function firstMessageTimeNs(path: string, topic: string): bigint {
   const line = readableMessages(path).find((message) => message.startsWith(`${topic} `));

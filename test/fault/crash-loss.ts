@@ -1,0 +1,158 @@
+/** Kills recording processes at random moments, repairs what they leave, and measures what is missing of what they had recorded. */
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { repairRecordings } from '../../agent/recording/repair-recordings.ts';
+import { filesBelow, messageSequences } from './bag-contents.ts';
+import { type SeededRandom, seededRandom } from './seeded-random.ts';
+
+/** What one kill cost, in seconds. */
+export interface CrashLoss {
+  readonly sound: 'pcm' | 'flac';
+  /** From the first sound to the kill. */
+  readonly aliveS: number;
+  /** Sound that was handed to the recorder and is not in the recording. */
+  readonly soundS: number;
+  /** From the end of the last recorded sound to the kill, with what the microphones heard and nobody had been handed yet. */
+  readonly soundToKillS: number;
+  /** From the oldest missing message of a slow topic to the kill, the longest of all topics; 0 when none is missing. */
+  readonly slowS: number;
+  /** Messages handed over, and those of them that are missing. */
+  readonly handed: number;
+  readonly missing: number;
+  /** Messages that are in the recording and not among those handed over, or before a missing one of their topic; must be 0. */
+  readonly wrong: number;
+}
+
+interface Handed {
+  readonly topic: string;
+  readonly sequence: number;
+  readonly monotonicNs: bigint;
+  readonly durationNs: bigint;
+}
+
+const soundTopic = '/uma8/audio';
+const startTimeoutMs = 60_000;
+
+/** The lines of the child that are whole. */
+function handedOf(output: string): Handed[] {
+  const lines = output.slice(0, output.lastIndexOf('\n') + 1).split('\n');
+  return lines.slice(0, -1).map((line) => {
+    const [topic = '', sequence, monotonicNs = '0', durationNs = '0'] = line.split(' ');
+    return { topic, sequence: Number(sequence), monotonicNs: BigInt(monotonicNs), durationNs: BigInt(durationNs) };
+  });
+}
+
+/** Records into a new folder, kills `aliveMs` after the first sound, repairs, and compares. @throws when the repair or the start fails. */
+async function killOnce(sound: 'pcm' | 'flac', aliveMs: number, seed: number): Promise<CrashLoss> {
+  const folder = mkdtempSync(join(tmpdir(), 'fender-crash-'));
+  const program = fileURLToPath(new URL('./recording-child.ts', import.meta.url));
+  const args = [program, folder, sound, String(seed)];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // Read, so that nobody waits; shown only when there is no sound.
+  let complaints = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    complaints += text;
+  });
+  try {
+    let output = '';
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    const startedMs = performance.now();
+    while (!output.includes(`${soundTopic} `)) {
+      if (child.exitCode !== null || performance.now() - startedMs > startTimeoutMs) {
+        throw new Error(`expected sound from the recording process, found none: ${complaints.slice(-500)}`);
+      }
+      await sleep(5);
+    }
+    await sleep(aliveMs);
+    const killedNs = process.hrtime.bigint();
+    child.kill('SIGKILL');
+    // Its own children may hold its output open for a moment more.
+    await once(child, 'close');
+    const reports = await repairRecordings(join(folder, 'recordings'), () => false);
+    const problem = reports.find((report) => report.problem !== '')?.problem;
+    if (problem !== undefined) throw new Error(problem);
+    const recorded = filesBelow(join(folder, 'recordings'), '.mcap').flatMap((path) => messageSequences(path));
+    return lossOf(sound, handedOf(output), recorded, killedNs);
+  } finally {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function lossOf(
+  sound: 'pcm' | 'flac',
+  handed: readonly Handed[],
+  recorded: readonly { readonly topic: string; readonly sequence: number }[],
+  killedNs: bigint,
+): CrashLoss {
+  const key = (topic: string, sequence: number): string => `${topic.replace(/\/flac$/, '')} ${sequence}`;
+  const found = new Set(recorded.map(({ topic, sequence }) => key(topic, sequence)));
+  const missing = handed.filter(({ topic, sequence }) => !found.has(key(topic, sequence)));
+  const firstMissing = new Map<string, number>();
+  for (const { topic, sequence } of missing) {
+    firstMissing.set(topic, Math.min(sequence, firstMissing.get(topic) ?? sequence));
+  }
+  const known = new Set(handed.map(({ topic, sequence }) => key(topic, sequence)));
+  const wrong = recorded.filter(({ topic, sequence }) => {
+    const plain = topic.replace(/\/flac$/, '');
+    return !known.has(key(topic, sequence)) || sequence > (firstMissing.get(plain) ?? Number.POSITIVE_INFINITY);
+  });
+  const seconds = (ns: bigint): number => Number(ns) / 1e9;
+  const sounds = handed.filter(({ topic }) => topic === soundTopic);
+  const lastSound = sounds.findLast(({ sequence }) => found.has(key(soundTopic, sequence)));
+  const lastEndNs = lastSound === undefined ? sounds[0]?.monotonicNs : lastSound.monotonicNs + lastSound.durationNs;
+  const missingSound = missing.filter(({ topic }) => topic === soundTopic);
+  const missingSlow = missing.filter(({ topic }) => topic !== soundTopic);
+  return {
+    sound,
+    aliveS: seconds(killedNs - (sounds[0]?.monotonicNs ?? killedNs)),
+    soundS: missingSound.reduce((sum, { durationNs }) => sum + seconds(durationNs), 0),
+    soundToKillS: Math.max(0, seconds(killedNs - (lastEndNs ?? killedNs))),
+    slowS: missingSlow.reduce((longest, { monotonicNs }) => Math.max(longest, seconds(killedNs - monotonicNs)), 0),
+    handed: handed.length,
+    missing: missing.length,
+    wrong: wrong.length + recorded.length - found.size,
+  };
+}
+
+/**
+ * Kills `kills` recordings with SIGKILL, each at a random moment in its first `longestS` seconds, every other one of them with sound as
+ * FLAC; `atOnce` run side by side.
+ */
+export async function measureCrashLoss(
+  kills: number,
+  {
+    longestS = 3,
+    atOnce = 4,
+    random = seededRandom(),
+    onKill = () => {},
+  }: {
+    readonly longestS?: number;
+    readonly atOnce?: number;
+    readonly random?: SeededRandom;
+    readonly onKill?: (done: number) => void;
+  } = {},
+): Promise<CrashLoss[]> {
+  const losses: CrashLoss[] = [];
+  const plans = Array.from({ length: kills }, (_, index) => ({
+    sound: index % 2 === 0 ? ('pcm' as const) : ('flac' as const),
+    aliveMs: random.next() * longestS * 1000,
+    seed: Math.floor(random.next() * 1e6),
+  }));
+  const work = async (): Promise<void> => {
+    for (let plan = plans.shift(); plan !== undefined; plan = plans.shift()) {
+      losses.push(await killOnce(plan.sound, plan.aliveMs, plan.seed));
+      onKill(losses.length);
+    }
+  };
+  await Promise.all(Array.from({ length: atOnce }, work));
+  return losses;
+}
