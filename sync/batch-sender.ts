@@ -190,14 +190,37 @@ export class BatchSender {
       progress.waitingSinceMs = null;
       return 'nothing';
     }
-    const { topic, payload } = encodeBatch(this.#vehicle, this.#outbox.epoch, batch);
+    const encoded = this.#encode(batch);
+    if (encoded === null) {
+      // Only the first row is known to be at fault; the loop goes on after it.
+      progress.sentTo = batch.rows[0]?.sequence ?? last.sequence;
+      return 'sent';
+    }
+    const { topic, payload, rows } = encoded;
     if (!publish(topic, payload)) return 'refused';
-    progress.sentTo = last.sequence;
+    progress.sentTo = rows.at(-1)?.sequence ?? last.sequence;
     progress.waitingSinceMs = null;
-    progress.flights.push({ ranges: rangesOf(batch.rows.map(({ sequence }) => sequence)), sentMs: nowMs });
+    progress.flights.push({ ranges: rangesOf(rows.map(({ sequence }) => sequence)), sentMs: nowMs });
     this.counters.sentBatches += 1;
-    this.counters.sentRows += batch.rows.length;
+    this.counters.sentRows += rows.length;
     return 'sent';
+  }
+
+  /**
+   * The batch as it travels, shortened to its first row where the whole cannot be encoded: stored bytes can be broken
+   * where no checksum tells. A first row that cannot be encoded is quarantined, which declares it dropped; null then.
+   */
+  #encode(batch: OutgoingRows): (ReturnType<typeof encodeBatch> & { rows: OutgoingRows['rows'] }) | null {
+    try {
+      return { ...encodeBatch(this.#vehicle, this.#outbox.epoch, batch), rows: batch.rows };
+    } catch (error) {
+      const [first, ...rest] = batch.rows;
+      if (first === undefined) return null;
+      if (rest.length > 0) return this.#encode({ ...batch, rows: [first] });
+      const reason = `cannot be encoded: ${error instanceof Error ? error.message : String(error)}`;
+      void this.#outbox.quarantine(batch.stream, [{ sequence: first.sequence, reason }]);
+      return null;
+    }
   }
 
   #lastSequence(stream: string): number {

@@ -12,7 +12,7 @@ import { SqliteIngestStore } from '../../central/storage/ingest-store.ts';
 import { readHistory, readLatest } from '../../central/storage/telemetry-queries.ts';
 import { encodeTelemetry } from '../../sync/wire/telemetry.ts';
 import type { Record as WireRecord } from '../../sync/wire/wire_pb.js';
-import { temporaryFolder } from './fixture.ts';
+import { openCentral, temporaryFolder } from './fixture.ts';
 import { baseNs, bootId, encodeBatch, epoch, impactOf, recordOf } from './test-vehicle.ts';
 
 const second = 1_000_000_000n;
@@ -213,6 +213,22 @@ describe('a boot that learns the time', () => {
     database.writer.exec("insert into clock_corrections select id, 'telemetry', 0 from boots");
     store = new SqliteIngestStore(database.writer);
     expect((await correctAll()).records).toBe(0);
+  });
+
+  test('also when central is stopped before it could, and nobody says anything afterwards', async () => {
+    await sayRecords('events', [unsure(impactOf(5, 'event-1'), 0n)]);
+    await say(41, 45, right);
+    await database.close();
+    const central = await openCentral({ dataDir: folder.path });
+    const clock = async () => ((await central.get('/api/events/event-1')).body as { clock: string }).clock;
+    await expect.poll(clock, { timeout: 20_000 }).toBe('corrected');
+    await central.close();
+    await open();
+    await sayRecords('events', [unsure(impactOf(6, 'event-2'), 10n * year)]);
+    expect(await readEvent(database.reader, 'event-2')).toMatchObject({
+      clock: 'corrected',
+      captured_at_ns: String(baseNs + 6n * second),
+    });
   });
 
   test('even when more records than a slice have one monotonic time', async () => {

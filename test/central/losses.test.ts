@@ -24,17 +24,21 @@ afterEach(async () => {
 
 const sha256 = 'ab'.repeat(32);
 
-test('a record whose stored bytes are broken is set aside and declared dropped, and the others arrive', async () => {
+test('what is stored broken is set aside and declared dropped, and the others arrive', async () => {
   const clock = testClock();
   const path = join(folder.path, 'outbox.sqlite');
   const before = await Outbox.open(path, { clock });
   for (let at = 1; at <= 5; at += 1) {
     await before.appendRecord('events', 'events', clock.now(), impactOf(at, `event-${at}`).body as never);
   }
+  for (let at = 1; at <= 5; at += 1) await before.appendTelemetry('s', { stamp: clock.now(), values: { x: at } });
   await before.close();
   const db = new Database(path);
   const broken = Buffer.concat([Buffer.alloc(16), Buffer.from([0x52, 0x7f, 0xff, 0xff])]);
   db.prepare('UPDATE record SET body = ? WHERE key = (SELECT min(key) + 2 FROM record)').run(broken);
+  // The second stream's third row: its value has lost half of its bytes.
+  const telemetry = 'SELECT max(key) - 2 FROM record';
+  db.prepare(`UPDATE record SET body = substr(body, 1, 20) WHERE key = (${telemetry})`).run();
   db.close();
   const outbox = await Outbox.open(path, { clock });
   const abort = new AbortController();
@@ -42,19 +46,21 @@ test('a record whose stored bytes are broken is set aside and declared dropped, 
   const session = new SyncSession({ outbox, url: central.mqtt, vehicle: 'v1', clock, state, ackTimeoutMs: 300 });
   const running = session.run(abort.signal);
   await expect.poll(() => outbox.waitingStreams().length, { timeout: 20_000 }).toBe(0);
-  expect(outbox.stats().quarantined).toBe(1);
+  expect(outbox.stats().quarantined).toBe(2);
   abort.abort();
   await running;
   await outbox.close();
   const { streams } = (await central.get('/api/vehicles/v1/ledger')).body as Ledger;
-  expect(streams.find(({ stream }) => stream === 'events')).toMatchObject({
-    held: [
-      [1, 2],
-      [4, 5],
-    ],
-    missing: [],
-    dropped: [{ first: 3, last: 3, reason: 'quarantined' }],
-  });
+  for (const name of ['events', 's']) {
+    expect(streams.find(({ stream }) => stream === name)).toMatchObject({
+      held: [
+        [1, 2],
+        [4, 5],
+      ],
+      missing: [],
+      dropped: [{ first: 3, last: 3, reason: 'quarantined' }],
+    });
+  }
 });
 
 test('what is no record batch at all is malformed, and nothing else', () => {
