@@ -7,6 +7,7 @@ import { benchEdgeToCentral } from './edge-to-central.ts';
 import type { MemoryFigures } from './memory.ts';
 import { benchOutbox } from './outbox.ts';
 import { benchRecorder } from './recorder.ts';
+import { benchRos } from './ros.ts';
 import { benchSynchroniser } from './synchroniser.ts';
 
 interface Row {
@@ -18,7 +19,7 @@ interface Row {
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
-    only: { type: 'string', default: 'agent,recorder,outbox,sync,clock,synchroniser' },
+    only: { type: 'string', default: 'agent,recorder,outbox,sync,clock,synchroniser,ros' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -124,13 +125,26 @@ async function synchroniserRows(): Promise<Row[]> {
   ];
 }
 
+async function rosRows(): Promise<Row[]> {
+  const figure = 'ROS 2 on, publishing all sensors: CPU of one core';
+  const asked = '≤ 6 %, recorded data unchanged';
+  if (!process.env.ROS_DISTRO) return [{ figure, measured: 'not measured: ROS_DISTRO is not set', asked }];
+  const ros = await benchRos(60);
+  const added = percent(Math.max(0, ros.mainRatio - ros.mainWithoutRatio));
+  const missed = Math.max(0, ros.publishedMessages - ros.heardMessages);
+  const heard = `another program missed ${missed} of ${ros.publishedMessages} messages`;
+  const kept = `${ros.sameChunks} chunks of sound recorded as without it, ${ros.differentChunks} otherwise, ${ros.lostMessages} lost`;
+  const cost = `${percent(ros.processRatio)} in its process (${megabytes(ros.memoryBytes)} MB), ${added} more in the agent's`;
+  return [{ figure, measured: `${cost}; ${heard}; ${kept}`, asked }];
+}
+
 function note(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
 async function main(): Promise<void> {
   if (values.help) {
-    process.stdout.write('npm run bench -- [--minutes N] [--only agent,recorder,outbox,sync,clock,synchroniser]\n');
+    process.stdout.write('npm run bench -- [--minutes N] [--only agent,recorder,outbox,sync,clock,synchroniser,ros]\n');
     return;
   }
   const parts = {
@@ -139,6 +153,7 @@ async function main(): Promise<void> {
     sync: syncRows,
     clock: clockRows,
     synchroniser: synchroniserRows,
+    ros: rosRows,
     agent: agentRows,
   };
   const rows: Row[] = [];

@@ -1,5 +1,5 @@
 /** Against a real ROS 2, where one is sourced: its own tools and another program look at a real agent from outside. */
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,17 +9,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FenderProcess, freePort, startAgent, until } from '../../end-to-end/processes.ts';
 import { filesBelow, readableMessages } from '../../fault/bag-contents.ts';
 import { hashOf } from './cdr-hash.ts';
+import { rosEnvironment as env, type RosPeer, startPeer } from './ros-peer.ts';
 
 const distro = process.env.ROS_DISTRO ?? '';
 const state = distro === '' ? 'skipped: ROS_DISTRO is not set' : distro;
 const LONG_MS = 120_000;
 
-/** Nobody else on this machine or network is met. */
-const env = {
-  ROS_LOCALHOST_ONLY: '1',
-  ROS_AUTOMATIC_DISCOVERY_RANGE: 'LOCALHOST',
-  ROS_DOMAIN_ID: String(1 + Math.floor(Math.random() * 90)),
-};
 const SENSORS = {
   uma8: { source: 'generated' },
   bme680: { device: 'emulated' },
@@ -77,21 +72,10 @@ async function agentInRos(ros: object = {}, sensors: object = SENSORS) {
   return { agent, metric };
 }
 
-/** Another program in ROS 2; `lines` are what it got, `topic hash`. */
-async function peer(orders: { publish?: object[]; subscribe?: object[] }) {
-  const path = join(import.meta.dirname, 'ros-peer-child.ts');
-  const child = spawn(process.execPath, [path, JSON.stringify({ publish: [], subscribe: [], ...orders })], {
-    env: { ...process.env, ...env },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
-  peers.push(child);
-  let output = '';
-  child.stdout.on('data', (bytes: Buffer) => {
-    output += bytes;
-  });
-  const lines = (): string[] => output.split('\n').filter((line) => line.startsWith('/'));
-  await until('the peer', () => output.includes('ready'));
-  return { lines };
+async function peer(orders: Parameters<typeof startPeer>[0]): Promise<RosPeer> {
+  const started = await startPeer(orders);
+  peers.push(started.child);
+  return started;
 }
 
 /** What a command of ROS 2 prints; it looks around by itself for a while. */
