@@ -98,9 +98,7 @@ export class Bag {
   takeOverview(parts: readonly OverviewPart[]): void {
     const topics = Map.groupBy(parts, ({ topic }) => topic);
     for (const track of this.tracks) {
-      // Compressed sound has the overview of what was heard.
-      const own =
-        topics.get(track.name) ?? (track.kind === 'sound' ? topics.get(track.name.replace(/\/flac$/, '')) : undefined);
+      const own = topics.get(track.name);
       if (own === undefined) continue;
       const sorted = own.toSorted((one, other) => one.startS - other.startS);
       track.overview = Map.groupBy(sorted, ({ field }) => field);
@@ -196,7 +194,11 @@ export class Bag {
     const messages = records.filter((record) => record.type === 'Message' && trackOf?.get(record.channelId) === track);
     let decoded: Decoded | null;
     try {
-      decoded = track.decode(messages as McapTypes.TypedMcapRecords['Message'][], this.originNs);
+      const typeOf = (channelId: number) => {
+        const known = this.#files[file];
+        return known?.schemas.get(known.channels.get(channelId)?.schemaId ?? 0)?.name ?? '';
+      };
+      decoded = track.decode(messages as McapTypes.TypedMcapRecords['Message'][], this.originNs, typeOf);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       throw new BagError(

@@ -64,9 +64,9 @@ export function decodeNumbers(
 export function decodeSound(
   messages: readonly McapTypes.TypedMcapRecords['Message'][],
   originNs: bigint,
-  read: (data: Uint8Array) => SoundBlock,
+  read: (message: McapTypes.TypedMcapRecords['Message']) => SoundBlock,
 ): DecodedSound {
-  return { kind: 'sound', ...columnsOf(messages, originNs), blocks: messages.map(({ data }) => read(data)) };
+  return { kind: 'sound', ...columnsOf(messages, originNs), blocks: messages.map(read) };
 }
 
 /** @throws Error for messages that do not fit their type. */

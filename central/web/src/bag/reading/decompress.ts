@@ -28,28 +28,21 @@ async function load(compression: string): Promise<Decompress> {
   throw new Error(`expected compression zstd, lz4 or none, found '${compression.slice(0, 32)}'`);
 }
 
-/** What of the compiled LZ4 library is used here; its own wrapper needs Node.js's Buffer. */
-interface Lz4Module {
-  readonly HEAPU8: Uint8Array;
-  _malloc(bytes: number): number;
-  _free(pointer: number): void;
-  _createDecompressionContext(): number;
-  _decompressFrame(context: number, to: number, toBytes: number, from: number, fromBytes: number): number;
-}
-
+/** The compiled library itself: its wrapper needs Node.js's Buffer. */
 async function loadLz4(): Promise<Decompress> {
   const [factory, wasm] = await Promise.all([
     import('@foxglove/wasm-lz4/dist/wasm-lz4.js'),
     import('@foxglove/wasm-lz4/dist/wasm-lz4.wasm?url'),
   ]);
   const response = await fetch(wasm.default);
-  const made = factory.default({ wasmBinary: new Uint8Array(await response.arrayBuffer()) });
-  const library: Lz4Module = await made.ready;
+  const library = await factory.default({ wasmBinary: new Uint8Array(await response.arrayBuffer()) });
+  await library.ready;
   const context = library._createDecompressionContext();
   return (packed, size) => {
     const from = library._malloc(packed.byteLength);
     const to = library._malloc(size);
     try {
+      if (from === 0 || to === 0) throw new Error(`no memory is left for a chunk of ${size} bytes`);
       library.HEAPU8.set(packed, from);
       const bytes = library._decompressFrame(context, to, size, from, packed.byteLength);
       if (bytes < 0) throw new Error('expected an lz4 frame, found damaged data');

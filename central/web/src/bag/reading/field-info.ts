@@ -50,8 +50,8 @@ export function soundField(channel: number): FieldInfo {
   };
 }
 
-/** @param type `package/msg/Name`; @param name as in the message. */
-export function fieldInfo(type: string, name: string): FieldInfo {
+/** @param type `package/msg/Name`; @param name as in the message; @param whole for integers and flags. */
+export function fieldInfo(type: string, name: string, whole: boolean): FieldInfo {
   const full = `${type.split('/').at(-1)} ${name}`;
   const known = catalogued[full];
   const usual = !rarelyWanted.test(name);
@@ -59,7 +59,7 @@ export function fieldInfo(type: string, name: string): FieldInfo {
     const { label, unit, scale, digits, group } = fieldMeaning(known);
     return { name, unit, scale, digits, label, group, usual };
   }
-  const [, unit = '', digits = 3] = units.find(([pattern]) => pattern.test(full)) ?? [];
+  const [, unit = '', digits = whole ? 0 : 3] = units.find(([pattern]) => pattern.test(full)) ?? [];
   return { name, unit, scale: 1, digits, label: name, group: parentOf(name), usual };
 }
 

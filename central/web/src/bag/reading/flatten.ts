@@ -3,7 +3,11 @@
  * no fixed length, by a first message), and reads them.
  */
 import { parse } from '@foxglove/rosmsg';
+
 import { MessageReader } from '@foxglove/rosmsg2-serialization';
+
+/** The definition of a type, as the library gives it. */
+type MessageDefinition = ReturnType<typeof parse>[number];
 
 /** Reads one message. @throws Error for bytes that do not fit the type. */
 export type ReadMessage = (data: Uint8Array) => unknown;
@@ -12,6 +16,15 @@ export type ReadMessage = (data: Uint8Array) => unknown;
 export interface NumericField {
   readonly name: string;
   readonly path: readonly (string | number)[];
+  /** Integers and flags. */
+  readonly whole: boolean;
+}
+
+/** How a topic's messages are read. */
+export interface MessageType {
+  readonly read: ReadMessage;
+  /** By name; the first is the type itself. Empty where no definition is needed. */
+  readonly definitions: readonly MessageDefinition[];
 }
 
 const mostFields = 128;
@@ -19,8 +32,10 @@ const mostElements = 32;
 const deepest = 8;
 
 /** @throws Error when messages of this encoding cannot be read here. */
-export function messageReader(messageEncoding: string, schemaEncoding: string, schema: Uint8Array): ReadMessage {
-  if (messageEncoding === 'json') return (data) => JSON.parse(new TextDecoder().decode(data));
+export function messageType(messageEncoding: string, schemaEncoding: string, schema: Uint8Array): MessageType {
+  if (messageEncoding === 'json') {
+    return { read: (data) => JSON.parse(new TextDecoder().decode(data)), definitions: [] };
+  }
   if (messageEncoding !== 'cdr')
     throw new Error(`its messages are ${messageEncoding || 'of no encoding'}; read are cdr and json`);
   if (schemaEncoding !== 'ros2msg') {
@@ -28,21 +43,39 @@ export function messageReader(messageEncoding: string, schemaEncoding: string, s
   }
   const text = new TextDecoder().decode(schema);
   if (text.trim() === '') throw new Error('the bag has no definition of its type');
-  const reader = new MessageReader(parse(text, { ros2: true }));
-  return (data) => reader.readMessage(data);
+  const definitions = parse(text, { ros2: true });
+  const reader = new MessageReader(definitions);
+  return { read: (data) => reader.readMessage(data), definitions };
 }
 
 /** The numeric fields of a message as it was read, in order; the times of its header are none. */
-export function numericFields(message: unknown): NumericField[] {
+export function numericFields(message: unknown, definitions: readonly MessageDefinition[]): NumericField[] {
+  const byName = new Map(definitions.map((definition) => [definition.name ?? '', definition]));
   const fields: NumericField[] = [];
-  collect(message, '', [], fields);
+  const root = definitions.find(({ definitions: members }) => members.some(({ isConstant }) => isConstant !== true));
+  collect(message, { name: '', path: [], type: '', definition: root }, byName, fields);
   return fields;
 }
 
-function collect(value: unknown, name: string, path: readonly (string | number)[], fields: NumericField[]): void {
+interface Place {
+  readonly name: string;
+  readonly path: readonly (string | number)[];
+  /** Of a primitive. */
+  readonly type: string;
+  readonly definition: MessageDefinition | undefined;
+}
+
+function collect(
+  value: unknown,
+  place: Place,
+  byName: ReadonlyMap<string, MessageDefinition>,
+  fields: NumericField[],
+): void {
+  const { name, path, type, definition } = place;
   if (fields.length >= mostFields || path.length > deepest) return;
   if (typeof value === 'number' || typeof value === 'boolean' || typeof value === 'bigint') {
-    fields.push({ name: name || 'value', path });
+    const whole = typeof value !== 'number' || /^(u?int\d+|byte|char|bool)$/.test(type);
+    fields.push({ name: name || 'value', path, whole });
     return;
   }
   if (typeof value !== 'object' || value === null) return;
@@ -51,16 +84,23 @@ function collect(value: unknown, name: string, path: readonly (string | number)[
     // Longer ones are pictures, point clouds, sound.
     if (elements.length > 512) return;
     for (let index = 0; index < Math.min(elements.length, mostElements); index += 1) {
-      collect(elements[index], `${name}[${index}]`, [...path, index], fields);
+      collect(elements[index], { ...place, name: `${name}[${index}]`, path: [...path, index] }, byName, fields);
     }
     return;
   }
   if (isTime(value)) {
-    if (!/(^|\.)(stamp|timestamp|time|end|time_ref)$/.test(name)) fields.push({ name, path });
+    if (!/(^|\.)(stamp|timestamp|time|end|time_ref)$/.test(name)) fields.push({ name, path, whole: false });
     return;
   }
   for (const [key, member] of Object.entries(value)) {
-    collect(member, name === '' ? key : `${name}.${key}`, [...path, key], fields);
+    const field = definition?.definitions.find((one) => one.name === key && one.isConstant !== true);
+    const inner = {
+      name: name === '' ? key : `${name}.${key}`,
+      path: [...path, key],
+      type: field?.type ?? '',
+      definition: byName.get(field?.type ?? ''),
+    };
+    collect(member, inner, byName, fields);
   }
 }
 

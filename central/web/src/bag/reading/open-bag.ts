@@ -7,7 +7,7 @@ import { channelRecords, type FileIndex, readChunk, readNamed, readSummary } fro
 import { type OverviewPart, readOverview } from './overview.ts';
 import { expectMcap } from './recognise.ts';
 import { scanFile } from './scan-file.ts';
-import { Track } from './track.ts';
+import { Track, trackKey } from './track.ts';
 
 /** Told while a file without an index is read through. */
 export type OpenProgress = (file: string, done: number, total: number) => void;
@@ -67,8 +67,9 @@ function joinTopics(indexes: readonly FileIndex[], chunks: readonly BagChunk[], 
     const own = new Map<number, Track>();
     for (const channel of channels.values()) {
       const schema = schemas.get(channel.schemaId);
-      const key = JSON.stringify([channel.topic, schema?.name, channel.messageEncoding]);
+      const key = trackKey(channel, schema);
       const track = byName.get(key) ?? new Track(byName.size, channel, schema);
+      if (track.kind === 'sound') track.alsoOf(schema?.name ?? '');
       byName.set(key, track);
       own.set(channel.id, track);
       const count = counts.get(channel.id);
@@ -77,20 +78,23 @@ function joinTopics(indexes: readonly FileIndex[], chunks: readonly BagChunk[], 
     }
     return own;
   });
-  const seconds = (ns: bigint) => Number(ns - originNs) / 1e9;
-  const order = chunks
-    .map(({ place }, chunk) => ({ chunk, startS: seconds(place.startNs) }))
-    .sort((one, other) => one.startS - other.startS);
-  for (const { chunk } of order) {
+  const starts = Float64Array.from(chunks, ({ place }) => Number(place.startNs - originNs) / 1e9);
+  const ends = Float64Array.from(chunks, ({ place }) => Number(place.endNs - originNs) / 1e9);
+  const order = Uint32Array.from(chunks, (_, chunk) => chunk).sort((one, other) => {
+    return (starts[one] as number) - (starts[other] as number) || one - other;
+  });
+  for (const chunk of order) {
     const { file, place } = chunks[chunk] as BagChunk;
-    const all = place.channels ?? [...(trackOf[file]?.keys() ?? [])];
-    for (const track of new Set(all.map((channel) => trackOf[file]?.get(channel)))) track?.chunks.push(chunk);
+    const own = trackOf[file];
+    for (const channel of place.channels ?? own?.keys() ?? []) {
+      const track = own?.get(channel);
+      // Two channels of one topic share a chunk once.
+      if (track !== undefined && track.chunks.at(-1) !== chunk) track.chunks.push(chunk);
+    }
   }
-  const placeOf = (chunk: number) => (chunks[chunk] as BagChunk).place;
   for (const track of byName.values()) {
-    track.starts = Float64Array.from(track.chunks, (chunk) => seconds(placeOf(chunk).startNs));
-    track.ends = Float64Array.from(track.chunks, (chunk) => seconds(placeOf(chunk).endNs));
-    track.bytes = track.chunks.reduce((sum, chunk) => sum + placeOf(chunk).length, 0);
+    track.starts = Float64Array.from(track.chunks, (chunk) => starts[chunk] as number);
+    track.ends = Float64Array.from(track.chunks, (chunk) => ends[chunk] as number);
     track.longestS = track.ends.reduce((longest, end, at) => Math.max(longest, end - (track.starts[at] ?? 0)), 0);
   }
   return { tracks: [...byName.values()], trackOf };
@@ -115,7 +119,9 @@ async function meetTopics(
       read += 1;
       try {
         for (const record of await readChunk(index.source, known.place, channelRecords(index.channels))) {
-          if (record.type === 'Message') await meet(trackOf[known.file]?.get(record.channelId), record, waiting);
+          if (record.type !== 'Message') continue;
+          const type = index.schemas.get(index.channels.get(record.channelId)?.schemaId ?? 0)?.name ?? '';
+          await meet(trackOf[known.file]?.get(record.channelId), record, type, waiting);
         }
       } catch (error) {
         faults.push(faultOf(error, index.source.name, known.place.offset));
@@ -129,10 +135,11 @@ async function meetTopics(
 async function meet(
   track: Track | undefined,
   message: McapTypes.TypedMcapRecords['Message'],
+  type: string,
   waiting: Set<Track>,
 ): Promise<void> {
   if (track === undefined || !waiting.delete(track)) return;
-  await track.discover(message);
+  await track.discover(message, type);
 }
 
 /** The name that Foxglove's metadata record gives the vehicle; empty without one. */

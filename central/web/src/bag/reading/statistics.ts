@@ -22,6 +22,8 @@ export async function statisticsOf(
   isStale: () => boolean,
 ): Promise<SeriesStatistics[]> {
   const results: SeriesStatistics[] = [];
+  // The bag's last message is part of it.
+  const endS = toS >= bag.durationS ? Number.POSITIVE_INFINITY : toS;
   for (const key of keys) {
     const track = bag.tracks[key.topic];
     if (isStale()) break;
@@ -30,11 +32,11 @@ export async function statisticsOf(
     const bound = exactBytes[track.kind];
     const plan = planOf(bag, track, fromS, toS, overview.length > 0 ? 0 : sampledChunks, bound);
     if (plan.mode === 'sampled' && overview.length > 0) {
-      results.push(fromOverview(key, track, overview, fromS, toS));
+      results.push(fromOverview(key, track, overview, fromS, endS));
       continue;
     }
     await bag.load(plan.chunks.map((chunk) => ({ track, chunk })).filter((want) => bag.isMissing(want)));
-    results.push(fromMessages(bag, key, track, plan, fromS, toS));
+    results.push(fromMessages(bag, key, track, plan, fromS, endS));
   }
   return results;
 }
@@ -86,7 +88,7 @@ function fromMessages(
   const sampled = plan.mode === 'sampled';
   const { t } = gathered;
   const pauses = sampled ? { gaps: null, longestS: null } : pausesOf(t);
-  const spanS = (t.at(-1) ?? 0) - (t[0] ?? 0);
+  const spanS = t.reduce((last, at) => Math.max(last, at), 0) - t.reduce((first, at) => Math.min(first, at), t[0] ?? 0);
   const rateHz =
     track.kind === 'sound' ? (soundS > 0 ? gathered.count / soundS : 0) : spanS > 0 ? (t.length - 1) / spanS : 0;
   return {

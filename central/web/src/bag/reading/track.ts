@@ -3,7 +3,7 @@ import type { McapTypes } from '@mcap/core';
 import type { FieldInfo, TopicInfo } from './bag-model.ts';
 import { type Decoded, decodeMessages, decodeNumbers, decodeSound } from './decoded.ts';
 import { fieldInfo, soundField } from './field-info.ts';
-import { messageReader, type NumericField, numericFields, type ReadMessage } from './flatten.ts';
+import { type MessageType, messageType, type NumericField, numericFields } from './flatten.ts';
 import type { OverviewPart } from './overview.ts';
 import { isSound, type SoundBlock, soundReader } from './sound.ts';
 
@@ -14,6 +14,17 @@ const listTypes: ReadonlySet<string> = new Set(['diagnostic_msgs/msg/DiagnosticA
 const eventType = 'fender_msgs/msg/Impact';
 /** Much of what makes a topic is not known before its first message. */
 const emptyFields: readonly NumericField[] = [];
+
+/** Compressed sound is recorded beside the topic that it was heard on. */
+function soundTopic(topic: string): string {
+  return topic.replace(/\/flac$/, '');
+}
+
+/** What channels are joined by: topic and type; all sound of one microphone array is one. */
+export function trackKey(channel: McapTypes.Channel, schema: McapTypes.Schema | undefined): string {
+  const type = schema?.name ?? '';
+  return JSON.stringify(isSound(type) ? [soundTopic(channel.topic)] : [channel.topic, type, channel.messageEncoding]);
+}
 
 export class Track {
   readonly id: number;
@@ -27,8 +38,6 @@ export class Track {
   starts = new Float64Array();
   ends = new Float64Array();
   longestS = 0;
-  /** Bytes of all its chunks. */
-  bytes = 0;
   fields: readonly NumericField[] = emptyFields;
   infos: readonly FieldInfo[] = [];
   rateHz = 0;
@@ -37,13 +46,15 @@ export class Track {
   blockS = 0;
   /** By field. */
   overview: ReadonlyMap<string, readonly OverviewPart[]> = new Map();
-  #read: ReadMessage | null = null;
-  #readSound: ((data: Uint8Array) => SoundBlock) | null = null;
+  #messageType: MessageType | null = null;
+  /** Sound of one microphone array may be compressed in parts: types, each with its reader. */
+  readonly #soundTypes = new Set<string>();
+  readonly #readSound = new Map<string, (data: Uint8Array) => SoundBlock>();
 
   constructor(id: number, channel: McapTypes.Channel, schema: McapTypes.Schema | undefined) {
     this.id = id;
-    this.name = channel.topic;
     this.type = schema?.name ?? '';
+    this.name = isSound(this.type) ? soundTopic(channel.topic) : channel.topic;
     this.kind = isSound(this.type)
       ? 'sound'
       : listTypes.has(this.type)
@@ -51,12 +62,24 @@ export class Track {
         : this.type === eventType
           ? 'events'
           : 'numbers';
-    if (this.kind === 'sound') return;
+    if (this.kind === 'sound') {
+      this.alsoOf(this.type);
+      return;
+    }
     try {
-      this.#read = messageReader(channel.messageEncoding, schema?.encoding ?? '', schema?.data ?? new Uint8Array());
+      this.#messageType = messageType(
+        channel.messageEncoding,
+        schema?.encoding ?? '',
+        schema?.data ?? new Uint8Array(),
+      );
     } catch (error) {
       this.cannot(error);
     }
+  }
+
+  /** Sound comes in messages of this type too. */
+  alsoOf(type: string): void {
+    this.#soundTypes.add(type);
   }
 
   /** Nothing of it can be shown, because of `error`. */
@@ -65,19 +88,20 @@ export class Track {
     this.reason = error instanceof Error ? error.message : String(error);
   }
 
-  /** Learns from a first message what is in it. */
-  async discover(message: Message): Promise<void> {
+  /** Learns from a first message, of `type`, what is in it. */
+  async discover(message: Message, type: string): Promise<void> {
     try {
       if (this.kind === 'sound') {
-        this.#readSound = await soundReader(this.type);
-        const block = this.#readSound(message.data);
+        for (const one of this.#soundTypes) this.#readSound.set(one, await soundReader(one));
+        const block = this.#soundOf(message.data, type);
         this.rateHz = block.rateHz;
         this.channels = block.channels;
         this.blockS = block.samples.length / block.channels / block.rateHz;
         this.infos = Array.from({ length: block.channels }, (_, channel) => soundField(channel));
-      } else if (this.kind === 'numbers' && this.#read !== null) {
-        this.fields = numericFields(this.#read(message.data));
-        this.infos = this.fields.map(({ name }) => fieldInfo(this.type, name));
+      } else if (this.kind === 'numbers' && this.#messageType !== null) {
+        const { read, definitions } = this.#messageType;
+        this.fields = numericFields(read(message.data), definitions);
+        this.infos = this.fields.map(({ name, whole }) => fieldInfo(this.type, name, whole));
         if (this.fields.length === 0) throw new Error('there are no numbers in it');
       }
     } catch (error) {
@@ -85,12 +109,21 @@ export class Track {
     }
   }
 
-  /** @throws Error for messages that do not fit the type. */
-  decode(messages: readonly Message[], originNs: bigint): Decoded | null {
-    if (this.kind === 'sound' && this.#readSound !== null) return decodeSound(messages, originNs, this.#readSound);
-    if (this.#read === null || this.kind === 'none') return null;
-    if (this.kind === 'numbers') return decodeNumbers(messages, originNs, this.#read, this.fields);
-    return decodeMessages(messages, originNs, this.#read);
+  /** @param typeOf a channel's type. @throws Error for messages that do not fit it. */
+  decode(messages: readonly Message[], originNs: bigint, typeOf: (channelId: number) => string): Decoded | null {
+    if (this.kind === 'sound') {
+      return decodeSound(messages, originNs, ({ data, channelId }) => this.#soundOf(data, typeOf(channelId)));
+    }
+    const read = this.#messageType?.read;
+    if (read === undefined || this.kind === 'none') return null;
+    if (this.kind === 'numbers') return decodeNumbers(messages, originNs, read, this.fields);
+    return decodeMessages(messages, originNs, read);
+  }
+
+  #soundOf(data: Uint8Array, type: string): SoundBlock {
+    const read = this.#readSound.get(type);
+    if (read === undefined) throw new Error(`expected sound, found ${type}`);
+    return read(data);
   }
 
   /** Places in `chunks` of those that touch a span. */

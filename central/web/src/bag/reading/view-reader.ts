@@ -17,11 +17,11 @@ const exactBytes = { sound: 96 * 1024 * 1024, numbers: 16 * 1024 * 1024 };
 const exactChunks = 6_000;
 const sampledBytes = 48 * 1024 * 1024;
 /** A view that still lacks something after as many batches lacks it for a reason that reading does not cure. */
-const mostBatches = 200;
+const mostBatches = 300;
 /** Chunks of a topic that stand for a long span without an overview. */
 const sampledChunks = 300;
 const spectrumChunks = 160;
-const batchBytes = 4 * 1024 * 1024;
+const batchBytes = 2 * 1024 * 1024;
 /** While something is read, the picture is drawn anew after this long. */
 const answerMs = 90;
 

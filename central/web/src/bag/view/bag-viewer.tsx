@@ -75,9 +75,8 @@ export function BagFailure({ fault }: { readonly fault: BagFault }) {
 }
 
 function sentence({ message, offset }: BagFault): string {
-  const place = offset === null ? '' : ` (at offset ${offset})`;
-  const text = `${message}${place}.`;
-  return text.charAt(0).toUpperCase() + text.slice(1);
+  const text = `${message}.`;
+  return offset === null ? text.charAt(0).toUpperCase() + text.slice(1) : `At offset ${offset}: ${text}`;
 }
 
 /** What is wrong with a bag that can be shown all the same. */

@@ -34,6 +34,7 @@ export class Stage {
   readonly #slow = new Set<() => void>();
   readonly #onSpan: () => void;
   #frame = 0;
+  #isSeen = false;
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   /** @param onSpan told when another span is to be asked for. */
@@ -113,6 +114,9 @@ export class Stage {
     this.#frame ||= requestAnimationFrame(() => {
       this.#frame = 0;
       for (const paint of this.#painters) paint();
+      // For whoever measures: from here on there is something to see.
+      if (this.#cells.size > 0 && !this.#isSeen) performance.mark('bag-first-picture');
+      this.#isSeen ||= this.#cells.size > 0;
     });
     this.#timer ??= setTimeout(() => {
       this.#timer = null;
