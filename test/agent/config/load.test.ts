@@ -69,6 +69,22 @@ describe('configuration', () => {
     expect(lines.map((line) => line.split(':')[1])).toEqual(['2', '4', '5']);
   });
 
+  it('an entry of a list is refused at its line with its place in the list, and filled with defaults where it is right', () => {
+    const text = (entry: string) =>
+      `graph:\n  ros2:\n    topics:\n      - {topic: /a, type: std_msgs/msg/String}\n      - ${entry}\n`;
+    expect(faultOf(text('{topic: imu, type: sensor_msgs/msg/Imu}'))).toBe(
+      'agent.yaml:5: graph.ros2.topics.1.topic: expected an absolute ROS name like /imu/data, found "imu"',
+    );
+    expect(faultOf(text('{topic: /b, type: std_msgs/msg/String, reliabilty: auto}'))).toContain(
+      'did you mean reliability?',
+    );
+    expect(faultOf(text('{topic: /a, type: std_msgs/msg/String}'))).toContain('expected topics named once each');
+    expect(parseConfig(text('{topic: /b, type: b/msg/B, depth: 5}'), '').graph.ros2.topics).toEqual([
+      { topic: '/a', type: 'std_msgs/msg/String', reliability: 'auto', durability: 'auto', depth: 200 },
+      { topic: '/b', type: 'b/msg/B', reliability: 'auto', durability: 'auto', depth: 5 },
+    ]);
+  });
+
   it('what is not YAML, and a file that is not there, are refused by name', async () => {
     expect(faultOf('vehicle: [1\n')).toMatch(/^agent\.yaml:\d+: expected valid YAML/);
     expect(faultOf('vehicle: *car\n')).toMatch(/^agent\.yaml: expected valid YAML.*car/);
