@@ -9,8 +9,15 @@ import { openSummary } from './bag-summary.ts';
 import type { ByteSource } from './byte-source.ts';
 import { ChunkDraft, type ChunkIndexEntries } from './chunk-draft.ts';
 import { RecordingError } from './error.ts';
-import { McapBuilder } from './mcap-builder.ts';
-import { indexMessages, parseRecordBytes, readChunkRecords, readMessage } from './mcap-records.ts';
+import { type Attachment, McapBuilder } from './mcap-builder.ts';
+import {
+  type ChunkRecords,
+  indexMessages,
+  parseRecordBytes,
+  type RawMessage,
+  readChunkRecords,
+  readMessage,
+} from './mcap-records.ts';
 import { type Damage, type ScanItem, scanRecords } from './scan.ts';
 
 /** Where a rebuilt file goes, in order and without gaps. */
@@ -19,6 +26,10 @@ export interface RebuildSink {
   copy(bytes: Uint8Array, position: number, sourceOffset: number): Promise<void>;
   /** Bytes made anew. */
   fresh(pieces: readonly Uint8Array[], position: number): Promise<void>;
+  /** Told of each message in chunks that is kept, in file order; its data is a view. */
+  message?(channel: McapTypes.Channel, type: string, message: RawMessage): void;
+  /** What a file that was not whole gets before its end, where it has no attachment of that name. */
+  closing?(): readonly Attachment[];
 }
 
 /** Called now and then with how many bytes of the source were read. */
@@ -126,8 +137,13 @@ class Rebuild {
   async finish(): Promise<void> {
     if (!this.#begun) await this.#begin(null, 0);
     await this.#closeDraft();
-    if (this.damage.length > 0 || !this.ended)
+    if (this.damage.length > 0 || !this.ended) {
+      for (const attachment of this.#sink.closing?.() ?? []) {
+        if (this.attachments.some(({ name }) => name === attachment.name)) continue;
+        await this.#fresh(() => this.builder.attachment(attachment));
+      }
       await this.#fresh(() => this.builder.metadata('fender.repair', this.#found()));
+    }
     await this.#fresh(() => this.builder.end());
   }
 
@@ -191,6 +207,7 @@ class Rebuild {
     this.blocks.push({ kind: 'chunk', offset, bytes: bytes.byteLength, startNs: head.startNs, endNs: head.endNs });
     for (const channelId of index.keys()) await this.#define(channelId);
     this.#observe(index, this.builder.channels);
+    this.#tellMessages(records);
     const position = this.builder.position;
     const [copied, ...indexes] = this.builder.copiedChunk({
       bytes,
@@ -204,6 +221,15 @@ class Rebuild {
     });
     await this.#sink.copy(copied as Uint8Array, position, offset);
     await this.#sink.fresh(indexes, position + bytes.byteLength);
+  }
+
+  #tellMessages({ messages }: ChunkRecords): void {
+    if (this.#sink.message === undefined) return;
+    const { channels, schemas } = this.builder;
+    for (const { message } of messages) {
+      const channel = channels.get(message.channelId);
+      if (channel !== undefined) this.#sink.message(channel, schemas.get(channel.schemaId)?.name ?? '', message);
+    }
   }
 
   async #record({ opcode, bytes, offset }: Extract<ScanItem, { kind: 'record' }>): Promise<void> {

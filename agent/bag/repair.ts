@@ -1,10 +1,14 @@
 /**
  * Owns what happens to a segment that a power cut or a crash left unfinished: its whole chunks become a whole file under its
- * final name. Usually that costs one read and a few kilobytes written in place; a file damaged in its middle is written anew.
+ * final name. Usually that costs one read and a few kilobytes written in place, among them the overview that the recorder had not come
+ * to write (without sound that is FLAC); a file damaged in its middle is written anew, without one.
  * Being interrupted itself does no harm: the file keeps its unfinished name until it is whole and on the disk.
  */
 
 import { rm } from 'node:fs/promises';
+import type { McapTypes } from '@mcap/core';
+import { levelsOf } from '../sound/levels.ts';
+import { Overview } from '../sound/overview.ts';
 import { type ByteSource, FileSource } from './byte-source.ts';
 import {
   type CreateDurable,
@@ -15,6 +19,8 @@ import {
   writeFully,
 } from './durable-file.ts';
 import { systemCode } from './error.ts';
+import type { Attachment } from './mcap-builder.ts';
+import type { RawMessage } from './mcap-records.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { type Progress, type RebuildReport, type RebuildSink, rebuild } from './rebuild.ts';
 import type { Damage } from './scan.ts';
@@ -47,9 +53,20 @@ class InPlaceSink implements RebuildSink {
   /** Where the whole file ends. */
   end = 0;
   readonly #source: ByteSource;
+  readonly #overview = new Overview();
 
   constructor(source: ByteSource) {
     this.#source = source;
+  }
+
+  message({ topic }: McapTypes.Channel, type: string, { logTimeNs, data }: RawMessage): void {
+    const levels = levelsOf(topic, type, data);
+    if (levels !== null) this.#overview.add(levels, logTimeNs);
+  }
+
+  closing(): readonly Attachment[] {
+    const attachment = this.#overview.attachment();
+    return attachment === null ? [] : [attachment];
   }
 
   async copy(bytes: Uint8Array, position: number, sourceOffset: number): Promise<void> {

@@ -65,7 +65,8 @@ export function viewSamples(message: Uint8Array): (SoundView & { readonly pcm: I
   if (sound === null || sound.format !== 'pcm-s16' || sound.channels === 0 || sound.sampleRateHz === 0) return null;
   const samples = sound.data.byteLength / 2;
   if (samples % sound.channels !== 0) return null;
-  const data = sound.data.byteOffset % 2 === 0 ? sound.data : sound.data.slice();
+  // Not slice: that of a Buffer copies nothing.
+  const data = sound.data.byteOffset % 2 === 0 ? sound.data : new Uint8Array(sound.data);
   return { ...sound, pcm: new Int16Array(data.buffer, data.byteOffset, samples) };
 }
 

@@ -152,8 +152,8 @@ export class SoundCompressor {
 
   #send(turn: Turn): void {
     this.#unanswered.push(turn);
-    // The encoder gets a copy: others hold the message.
-    this.#link?.send(turn.message.data.slice());
+    // The encoder gets a copy of its own: others hold the message.
+    this.#link?.send(new Uint8Array(turn.message.data));
     this.#timer ??= setTimeout(() => this.#timeUp(), this.#options.deadlineMs);
   }
 
