@@ -27,7 +27,7 @@ import { addLoss, type TopicLoss } from './loss-ledger.ts';
 import { MessageRing, type RingBounds } from './message-ring.ts';
 import { Recorder, type RecorderOptions } from './recorder.ts';
 import { nextRecordingNumber, recordingName } from './recording-names.ts';
-import { repairRecordings } from './repair-recordings.ts';
+import { repairDiagnostic, repairRecordings } from './repair-recordings.ts';
 import type { Snapshot, SnapshotRequest, TakeSnapshot } from './snapshot.ts';
 
 /** How to record. */
@@ -40,6 +40,8 @@ export interface RecorderNodeOptions extends RecorderOptions {
   readonly snapshot: { readonly preRollS: number; readonly postRollS: number };
   /** Makes an event of a snapshot; see snapshot.ts. */
   readonly takeSnapshot: TakeSnapshot;
+  /** For tests: how long a recording that ended unfinished waits for each repair. */
+  readonly repairRetryMs?: number;
   /** Stands in front of the recording and packs sound; without it, sound is recorded as it comes. */
   readonly packer?: (write: (message: Message) => void) => Packer;
   /** Undoes what the packer did, for clips. */
@@ -94,6 +96,8 @@ const lateMs = 2_000;
 const maxRetiring = 3;
 /** Eight channels of sound fill a clip in 80 s. */
 const maxSnapshotS = 60;
+/** How long a recording that ended unfinished waits for each repair. */
+const repairRetryMs = 10_000;
 /** What a snapshot's end may take to arrive, and its clip to be cut. */
 const holdMarginNs = 5_000_000_000n;
 
@@ -119,6 +123,7 @@ export class RecorderNode {
   /** Of recordings that have ended. */
   readonly #before = { messages: 0, writtenBytes: 0, segments: 0, lost: new Map<string, TopicLoss>() };
   #lastSyncMonotonicNs: bigint | null = null;
+  #repairTimer: NodeJS.Timeout | null = null;
   #closed = false;
 
   private constructor(folder: string, number: number, options: RecorderNodeOptions, clock: Clock) {
@@ -131,14 +136,7 @@ export class RecorderNode {
     this.#packer = options.packer?.((message) => this.#record(message)) ?? null;
     this.#packer?.start();
     this.#begin();
-    this.repairs = repairRecordings(
-      folder,
-      (name) => this.isOpen(name),
-      () => {
-        if (this.#closed)
-          throw new Error('the repair was stopped by the end of the agent; the next start goes on with it');
-      },
-    );
+    this.repairs = this.#repair();
   }
 
   /**
@@ -168,7 +166,6 @@ export class RecorderNode {
       // What is published while nothing records is not lost.
       this.#nextSequence = new Map();
       this.#begin();
-      this.#tell('ok', 'ok', 'recording goes on');
     }
     return (this.#current as Running | null)?.recorder.recordingId ?? '';
   }
@@ -186,9 +183,9 @@ export class RecorderNode {
     }
     this.#current = null;
     const all = [current, ...this.#retiring.splice(0)];
-    this.#tell('warn', 'stopped', 'nothing is recorded: somebody stopped the recording');
     const whole = await Promise.all(all.map(({ recorder }) => this.#end(recorder)));
     const { recordingId } = current.recorder;
+    if (this.#current === null) this.#tell('warn', 'stopped', 'nothing is recorded: somebody stopped the recording');
     if (whole.every((each) => each)) return recordingId;
     const message = `${recordingId}: expected all of it on the disk, found a disk that refuses; it is repaired later`;
     throw new RecordingError('write-failed', message);
@@ -245,7 +242,7 @@ export class RecorderNode {
     this.#retiring.unshift(old);
     this.#begin(stamp);
     while (this.#retiring.length > maxRetiring) this.#retire(this.#retiring.at(-1) as Running);
-    setTimeout(() => this.#retire(old), lateMs);
+    setTimeout(() => this.#retire(old), lateMs).unref();
   }
 
   /** Finished segments of the running recordings were removed to make room. */
@@ -308,6 +305,7 @@ export class RecorderNode {
     this.#recordings += 1;
     const recorder = new Recorder(this.#folder, id, this.#options, this.#clock, this.#nextSequence);
     this.#current = { recorder, first: first ?? null };
+    this.#tell('ok', 'ok', `${id} is recorded`);
   }
 
   #record(message: RecordedMessage): void {
@@ -345,11 +343,37 @@ export class RecorderNode {
       addLoss(this.#before.lost, lost);
       this.#lastSyncMonotonicNs = lastSyncMonotonicNs ?? this.#lastSyncMonotonicNs;
       this.#ending.delete(recorder);
+      if (!whole) this.#repairLater();
       return whole;
     });
     this.#ending.set(recorder, ending);
     return ending;
   }
+
+  async #repair(): Promise<readonly RepairReport[]> {
+    const reports = await repairRecordings(this.#folder, (name) => this.isOpen(name), this.#stopIfClosed);
+    const diagnostic = this.#closed ? null : repairDiagnostic(reports);
+    if (diagnostic !== null) this.#options.onDiagnostic?.(diagnostic);
+    return reports;
+  }
+
+  /** What the disk refused at the end of a recording is made whole as soon as it takes it. */
+  #repairLater(): void {
+    if (this.#closed || this.#repairTimer !== null) return;
+    this.#repairTimer = setTimeout(async () => {
+      await this.repairs;
+      const reports = await this.#repair();
+      this.#repairTimer = null;
+      if (reports.some(({ outcome }) => outcome === 'failed')) this.#repairLater();
+    }, this.#options.repairRetryMs ?? repairRetryMs);
+    this.#repairTimer.unref();
+  }
+
+  readonly #stopIfClosed = (): void => {
+    if (this.#closed) {
+      throw new Error('the repair was stopped by the end of the agent; the next start goes on with it');
+    }
+  };
 
   /** The recordings that take messages, the newest first. */
   #running(): Recorder[] {

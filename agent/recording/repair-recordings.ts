@@ -2,6 +2,7 @@
 
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Diagnostic } from '../../drivers/sample.ts';
 import { systemCode } from '../bag/error.ts';
 import type { Progress } from '../bag/rebuild.ts';
 import { activeSuffix, type RepairReport, repairSegment } from '../bag/repair.ts';
@@ -45,4 +46,21 @@ async function repairRecording(recording: string, reports: RepairReport[], progr
     repaired = true;
   }
   if (repaired || !(await metadataIsCurrent(recording))) await renewMetadata(recording);
+}
+
+/** What a repair found, for people; null when there was nothing to repair. */
+export function repairDiagnostic(reports: readonly RepairReport[]): Diagnostic | null {
+  if (reports.length === 0) return null;
+  const failed = reports.filter(({ outcome }) => outcome === 'failed');
+  const messages = reports.reduce((sum, report) => sum + report.messages, 0);
+  const lostBytes = reports.reduce((sum, report) => sum + report.lostBytes, 0);
+  const values = { segments: reports.length - failed.length, messages, torn_bytes: lostBytes, failed: failed.length };
+  const about = { source: 'repair', values };
+  if (failed.length > 0) {
+    const message = `${failed.length} of ${reports.length} unfinished segments could not be repaired: ${failed[0]?.problem}`;
+    const cure = 'Free room on the disk of the recordings and check it; it is tried again.';
+    return { ...about, level: 'error', code: 'repair-failed', message, cure };
+  }
+  const message = `${reports.length} segments that were left unfinished are whole again: ${messages} messages, ${lostBytes} bytes were torn`;
+  return { ...about, level: 'ok', code: 'repaired', message, cure: '' };
 }

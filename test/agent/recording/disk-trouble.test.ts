@@ -8,7 +8,9 @@ import { parse } from 'yaml';
 import { type CreateDurable, createDurable, type DurableHandle, writeFully } from '../../../agent/bag/durable-file.ts';
 import { Recorder, type RecorderOptions } from '../../../agent/recording/recorder.ts';
 import { repairRecordings } from '../../../agent/recording/repair-recordings.ts';
+import { Retention } from '../../../agent/retention.ts';
 import type { Diagnostic } from '../../../drivers/sample.ts';
+import { firstRecording, openNode, until } from './node-fixtures.ts';
 import { clock, range, readFileIndexed, readStream, sequencesOf, sound, temperature } from './recording-fixtures.ts';
 import { scratchFolder } from './scratch-folder.ts';
 
@@ -55,10 +57,6 @@ async function open(
   const onDiagnostic = (diagnostic: Diagnostic): void => void told.push(diagnostic);
   const recorder = await Recorder.open(join(folder, 'recordings'), { ...base, onDiagnostic, ...options }, clock);
   return { recorder, told };
-}
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 }
 
 async function recorded(folder: string): Promise<number[]> {
@@ -215,6 +213,85 @@ describe('a full disk', () => {
       { outcome: 'completed-in-place', messages: 4 },
     ]);
     expect(await recorded(folder)).toEqual(range(4));
+  });
+});
+
+describe('a recording that is stopped', () => {
+  test('on a disk that refuses its end says so, and is whole as soon as the disk works', async () => {
+    const folder = await scratchFolder();
+    let broken = false;
+    const told: string[] = [];
+    const node = await openNode(folder, {
+      createFile: faultyDisk({ write: (bytes) => (broken ? 'EIO' : bytes) }),
+      retryMs: 20,
+      repairRetryMs: 50,
+      onDiagnostic: ({ source, code }) => told.push(`${source} ${code}`),
+    });
+    for (const index of range(3)) node.write(sound(index));
+    await until(() => node.stats().queueBytes === 0);
+    broken = true;
+    await expect(node.stop()).rejects.toMatchObject({ code: 'write-failed' });
+    expect(node.stats()).toMatchObject({ state: 'stopped', recordingId: null });
+    expect(told.at(-1)).toBe('recorder stopped');
+    broken = false;
+    const drive = join(folder, 'recordings', firstRecording);
+    await until(() => told.includes('repair repaired'));
+    expect((await readdir(drive)).sort()).toEqual([`${firstRecording}_0.mcap`, 'metadata.yaml']);
+    expect(sequencesOf(await readFileIndexed(join(drive, `${firstRecording}_0.mcap`)), '/uma8/audio')).toEqual(
+      range(3),
+    );
+    expect(node.stats()).toMatchObject({ state: 'stopped' });
+    await node.close();
+  });
+
+  test('while the disk is too full to record uses the reserve for what it still holds', async () => {
+    const folder = await scratchFolder();
+    let free = 2000;
+    const node = await openNode(folder, { minFreeBytes: 1000, freeBytes: async () => free, retryMs: 1e6 });
+    node.write(sound(0));
+    await until(() => node.stats().queueBytes === 0);
+    free = 10;
+    await new Promise((resolve) => setTimeout(resolve, 1100));
+    for (const index of range(3, 1)) node.write(sound(index));
+    await until(() => node.stats().state === 'paused');
+    expect(await node.stop()).toBe(firstRecording);
+    expect(node.stats().lostMessages).toBe(0);
+    const drive = join(folder, 'recordings', firstRecording);
+    const names = (await readdir(drive)).filter((name) => name.endsWith('.mcap')).sort();
+    const all = await Promise.all(names.map((name) => readFileIndexed(join(drive, name))));
+    expect(sequencesOf(all.flat(), '/uma8/audio')).toEqual(range(4));
+    await node.close();
+  });
+
+  test('names in metadata.yaml only what retention has left, also while it runs', async () => {
+    const folder = await scratchFolder();
+    const node = await openNode(folder, { maxSegmentBytes: 100_000 });
+    for (const index of range(6)) {
+      node.write(sound(index));
+      await until(() => node.stats().queueBytes === 0);
+    }
+    const drive = join(folder, 'recordings', firstRecording);
+    await until(async () => (await readdir(drive)).every((name) => !name.endsWith('.active')));
+    const declared: string[] = [];
+    const retention = new Retention({
+      recordingsFolder: join(folder, 'recordings'),
+      isOpen: (id) => node.isOpen(id),
+      diskShare: 1,
+      report: () => {},
+      declare: async (id, first, last) => void declared.push(`${id} ${first} ${last}`),
+      segmentsRemoved: () => node.segmentsRemoved(),
+      readDisk: async () => ({ totalBytes: 260_000, freeBytes: 1e12 }),
+    });
+    const removed = await retention.retain();
+    expect(removed.length).toBeGreaterThan(1);
+    expect(declared).toEqual(removed.map((_, index) => `${firstRecording} ${index} ${index}`));
+    const listed = async (): Promise<unknown> =>
+      parse(await readFile(join(drive, 'metadata.yaml'), 'utf8')).rosbag2_bagfile_information.relative_file_paths;
+    const left = async (): Promise<string[]> => (await readdir(drive)).filter((name) => name.endsWith('.mcap')).sort();
+    expect(await listed()).toEqual(await left());
+    node.write(sound(6));
+    await node.close();
+    expect(await listed()).toEqual(await left());
   });
 });
 
