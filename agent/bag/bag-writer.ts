@@ -22,6 +22,8 @@ const bulkBytes = 4096;
 const maxChunkBytes = 1024 * 1024;
 /** A chunk of small messages ends after this much time, so that chunks overlap little. */
 const maxChunkNs = 10_000_000_000n;
+/** Larger ones are not found by a scan either. */
+const maxAttachmentBytes = 256 * 1024 * 1024;
 /** Channel numbers are 16 bits wide. */
 const maxChannels = 65_535;
 const qosKey = 'offered_qos_profiles';
@@ -81,6 +83,7 @@ export class BagWriter {
 
   /** Copies an attachment record as it is. False when it cannot be read. */
   async addAttachment(source: ByteSource, place: AttachmentPlace): Promise<boolean> {
+    if (place.bytes > maxAttachmentBytes) return false;
     const bytes = await source.read(place.offset, place.bytes);
     try {
       const record = parseRecordBytes(bytes);

@@ -235,6 +235,7 @@ export function indexMessages(records: ChunkRecords): ChunkIndexEntries {
 
 /** The length-prefixed fields of records that consist of them, behind this many bytes of fixed fields. */
 const prefixedFields: Readonly<Record<number, { fixedBytes: number; fields: number }>> = {
+  [Opcode.HEADER]: { fixedBytes: 0, fields: 2 },
   [Opcode.SCHEMA]: { fixedBytes: 2, fields: 3 },
   [Opcode.CHANNEL]: { fixedBytes: 4, fields: 3 },
   [Opcode.MESSAGE_INDEX]: { fixedBytes: 2, fields: 1 },
@@ -246,6 +247,7 @@ const prefixedFields: Readonly<Record<number, { fixedBytes: number; fields: numb
  * record behind it, one that is longer has a damaged length.
  */
 export function fieldsFill(record: Uint8Array, opcode: number): boolean {
+  if (opcode === Opcode.ATTACHMENT) return attachmentFills(record);
   const layout = prefixedFields[opcode];
   if (layout === undefined) return true;
   const view = viewOf(record);
@@ -255,4 +257,15 @@ export function fieldsFill(record: Uint8Array, opcode: number): boolean {
     offset += 4 + view.getUint32(offset, true);
   }
   return offset === record.byteLength;
+}
+
+/** As `fieldsFill`: two times, two texts, the data behind its 64-bit length, and a CRC. */
+function attachmentFills(record: Uint8Array): boolean {
+  const view = viewOf(record);
+  let offset = recordHeadBytes + 16;
+  for (let field = 0; field < 2; field += 1) {
+    if (offset + 4 > record.byteLength) return false;
+    offset += 4 + view.getUint32(offset, true);
+  }
+  return offset + 8 <= record.byteLength && offset + 12 + Number(view.getBigUint64(offset, true)) === record.byteLength;
 }

@@ -7,6 +7,7 @@ import { Opcode } from '@mcap/core';
 import type { BagIndex } from './bag-index.ts';
 import type { ByteSource } from './byte-source.ts';
 import {
+  maxChunkBytes,
   openChunk,
   type RawMessage,
   readChunkHead,
@@ -27,6 +28,9 @@ export interface Selection {
 /** Chunks stay unpacked up to this many bytes together. */
 const maxOpenBytes = 256 * 1024 * 1024;
 
+/** No chunk that can be read is larger; an index may say anything. */
+const maxBlockBytes = maxChunkBytes + 1024;
+
 /** A message's time and where its record is among its block's records. */
 interface Place {
   readonly timeNs: bigint;
@@ -44,10 +48,10 @@ interface OpenBlock {
 
 /** The records of a block, unpacked; null when they cannot be read. */
 async function readBlock(source: ByteSource, block: MessageBlock): Promise<Uint8Array | null> {
+  if (block.bytes > maxBlockBytes) return null;
   const bytes = await source.read(block.offset, block.bytes);
   if (bytes.byteLength < block.bytes) return null;
-  // The source's window changes under what it gave out.
-  if (block.kind === 'messages') return bytes.slice();
+  if (block.kind === 'messages') return bytes;
   const record = readRecordHead(bytes);
   if (record === null || record.opcode !== Opcode.CHUNK) return null;
   if (recordHeadBytes + record.contentBytes !== bytes.byteLength) return null;

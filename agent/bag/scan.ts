@@ -44,6 +44,8 @@ const maxRecordBytes = 256 * 1024 * 1024;
 const chainLength = 3;
 const searchWindowBytes = 1024 * 1024;
 const chunkProbeBytes = 64;
+/** More private records in a row are taken for noise. */
+const maxPrivateRecords = 64;
 /**
  * Made bytes can look like the head of a large record everywhere: a search reads them in vain until they come to this many
  * times the file's size; after that it looks at records up to `freelyReadBytes` alone.
@@ -60,6 +62,8 @@ interface Search {
   readonly onSearch: OnSearch;
   /** Bytes of what looked like records and were none. */
   readInVainBytes: number;
+  /** Where the last search for a chunk began, and the chunk that it found. */
+  lastChunk: { readonly from: number; readonly at: number } | null;
 }
 
 /**
@@ -68,7 +72,7 @@ interface Search {
  * @param onSearch told now and then where the search for the end of a run of damage is.
  */
 export async function* scanRecords(source: ByteSource, onSearch: OnSearch = () => {}): AsyncGenerator<ScanItem> {
-  const search: Search = { source, onSearch, readInVainBytes: 0 };
+  const search: Search = { source, onSearch, readInVainBytes: 0, lastChunk: null };
   let offset = 0;
   const magic = await source.read(0, magicBytes.byteLength);
   if (Buffer.compare(magic, magicBytes) === 0) {
@@ -77,7 +81,7 @@ export async function* scanRecords(source: ByteSource, onSearch: OnSearch = () =
   }
   let sawChunk = false;
   while (offset < source.size) {
-    const found = await recordAt(source, offset);
+    const found = await recordAt(search, offset, sawChunk);
     if ('item' in found) {
       yield found.item;
       offset += found.item.bytes.byteLength;
@@ -85,33 +89,48 @@ export async function* scanRecords(source: ByteSource, onSearch: OnSearch = () =
       if (found.item.kind === 'record' && found.item.opcode === Opcode.DATA_END) return;
       continue;
     }
+    // Messages in the open count only in a file without chunks: those of a damaged chunk have nothing that vouches for them.
+    sawChunk ||= found.isChunk === true || (await nextChunk(search, offset + 1)) < source.size;
     const framed = found.framedEnd !== null && (await plausibleAt(source, found.framedEnd));
-    const next = framed ? (found.framedEnd as number) : await findRecord(search, offset + 1, !sawChunk);
+    const wanted = sawChunk ? 'records' : 'records and messages';
+    const next = framed ? (found.framedEnd as number) : await findRecord(search, offset + 1, wanted);
     yield { kind: 'damage', offset, bytes: next - offset, reason: found.reason };
     offset = next;
   }
 }
 
-type Found = { item: Exclude<ScanItem, { kind: 'damage' }> } | { reason: string; framedEnd: number | null };
+type Found =
+  | { item: Exclude<ScanItem, { kind: 'damage' }> }
+  | { reason: string; framedEnd: number | null; isChunk?: boolean };
 
-/** The whole record at an offset, or why there is none; `framedEnd` is where the next would start if its length is true. */
-async function recordAt(source: ByteSource, offset: number): Promise<Found> {
+/**
+ * The whole record at an offset, or why there is none; `framedEnd` is where the next would start if its length is true.
+ * @param sawChunk whether the file has chunks, as far as was read.
+ */
+async function recordAt(search: Search, offset: number, sawChunk: boolean): Promise<Found> {
+  const { source } = search;
   const left = source.size - offset;
   const probe = await source.read(offset, recordHeadBytes);
   if (left < recordHeadBytes) return { reason: `cut off: ${left} bytes, a record has at least 9`, framedEnd: null };
   const head = readRecordHead(probe);
   if (head === null) return { reason: `no record: opcode ${probe[0]} with an impossible length`, framedEnd: null };
   const length = recordHeadBytes + head.contentBytes;
-  if (length > left) return { reason: `cut off: expected a record of ${length} bytes, found ${left}`, framedEnd: null };
+  if (length > left) {
+    const isChunk =
+      head.opcode === Opcode.CHUNK && readChunkHead(await source.read(offset, chunkProbeBytes), head) !== null;
+    return { reason: `cut off: expected a record of ${length} bytes, found ${left}`, framedEnd: null, isChunk };
+  }
   const framedEnd = offset + length;
   if (length > maxRecordBytes)
     return { reason: `record of ${length} bytes, the limit is ${maxRecordBytes}`, framedEnd };
   const bytes = await source.read(offset, length);
   if (bytes.byteLength < length) return { reason: 'cut off while reading', framedEnd: null };
-  if (head.opcode === Opcode.DATA_END && !(await summaryAt(source, framedEnd))) {
+  if (head.opcode === Opcode.DATA_END && !(await endsData(search, framedEnd, sawChunk))) {
     return { reason: 'end of data with no summary behind it', framedEnd: null };
   }
-  if (!fieldsFill(bytes, head.opcode) && !(await plausibleAt(source, framedEnd))) {
+  // Nothing else vouches for these lengths.
+  const isDoubtful = head.opcode >= 0x80 || summaryOpcodes.has(head.opcode) || !fieldsFill(bytes, head.opcode);
+  if (isDoubtful && !(await plausibleAt(source, framedEnd))) {
     return { reason: `record of ${length} bytes whose content has another length`, framedEnd: null };
   }
   return head.opcode === Opcode.CHUNK
@@ -122,37 +141,99 @@ async function recordAt(source: ByteSource, offset: number): Promise<Found> {
 function wholeChunk(bytes: Uint8Array, offset: number, recordHead: RecordHead): Found {
   const framedEnd = offset + bytes.byteLength;
   const head = readChunkHead(bytes, recordHead);
-  if (head === null) return { reason: 'chunk whose lengths contradict each other', framedEnd };
+  // Then none of them can be believed, the record's neither.
+  if (head === null) return { reason: 'chunk whose lengths contradict each other', framedEnd: null };
   if (head.uncompressedSize > maxRecordBytes) {
     return { reason: `chunk of ${head.uncompressedSize} bytes, the limit is ${maxRecordBytes}`, framedEnd };
   }
   const opened = openChunk(bytes, head);
-  if ('problem' in opened && !opened.unsupported) return { reason: opened.problem, framedEnd };
+  if ('problem' in opened && !opened.unsupported) return { reason: opened.problem, framedEnd, isChunk: true };
   return { item: { kind: 'chunk', offset, bytes, head, records: 'records' in opened ? opened.records : null } };
 }
 
-/** Whether a record can start here, or the file ends here, with or without its closing magic. */
-async function plausibleAt(source: ByteSource, offset: number): Promise<boolean> {
-  const left = source.size - offset;
-  if (left === 0) return true;
-  const probe = await source.read(offset, recordHeadBytes);
-  if (left === magicBytes.byteLength) return Buffer.compare(probe, magicBytes) === 0;
-  const head = readRecordHead(probe);
-  return head !== null && head.opcode <= Opcode.MAX && recordHeadBytes + head.contentBytes <= left;
+/**
+ * Whether a record can start here, or the file ends here, with or without its closing magic. Half of all bytes are opcodes of
+ * private records: those count when something else is plausible behind them.
+ */
+async function plausibleAt(source: ByteSource, from: number): Promise<boolean> {
+  let offset = from;
+  for (let count = 0; count < maxPrivateRecords; count += 1) {
+    const left = source.size - offset;
+    if (left === 0) return true;
+    const probe = await source.read(offset, recordHeadBytes);
+    if (left === magicBytes.byteLength) return Buffer.compare(probe, magicBytes) === 0;
+    const head = readRecordHead(probe);
+    if (head === null || recordHeadBytes + head.contentBytes > left) return false;
+    if (head.opcode <= Opcode.MAX) return true;
+    offset += recordHeadBytes + head.contentBytes;
+  }
+  return false;
 }
 
-/** Whether a summary can start here, however early it is cut off. */
-async function summaryAt(source: ByteSource, offset: number): Promise<boolean> {
-  const probe = await source.read(offset, recordHeadBytes);
-  return probe.byteLength < recordHeadBytes || readRecordHead(probe) !== null;
+/** Records that stand in the summary alone. */
+const summaryOpcodes: ReadonlySet<number> = new Set([
+  Opcode.FOOTER,
+  Opcode.CHUNK_INDEX,
+  Opcode.ATTACHMENT_INDEX,
+  Opcode.STATISTICS,
+  Opcode.METADATA_INDEX,
+  Opcode.SUMMARY_OFFSET,
+]);
+
+/** Records that stand in the data section alone. */
+const dataOpcodes: ReadonlySet<number> = new Set([
+  Opcode.HEADER,
+  Opcode.MESSAGE,
+  Opcode.CHUNK,
+  Opcode.MESSAGE_INDEX,
+  Opcode.ATTACHMENT,
+  Opcode.METADATA,
+  Opcode.DATA_END,
+]);
+
+/**
+ * Whether the data ends before `from`, where a summary should start: it does if a summary goes from there to the end of the bytes,
+ * and if there is something like one and no chunk, or in a file without chunks no message, behind it.
+ */
+async function endsData(search: Search, from: number, sawChunk: boolean): Promise<boolean> {
+  const { source } = search;
+  let offset = from;
+  let sawMessage = false;
+  while (offset + recordHeadBytes <= source.size) {
+    const head = readRecordHead(await source.read(offset, recordHeadBytes));
+    if (head === null && offset === from) return false;
+    if (head === null || dataOpcodes.has(head.opcode)) {
+      sawMessage = head?.opcode === Opcode.MESSAGE;
+      break;
+    }
+    offset += recordHeadBytes + head.contentBytes;
+    if (head.opcode === Opcode.FOOTER) break;
+  }
+  // Up to the closing magic, or cut off between two records or in the head of one.
+  const left = source.size - offset;
+  if (left >= 0 && left <= magicBytes.byteLength) return true;
+  if (sawMessage && !sawChunk) return false;
+  return (await nextChunk(search, from)) === source.size;
 }
+
+/** Where the next whole chunk at or behind `from` is. What one search found holds for all that start before it. */
+async function nextChunk(search: Search, from: number): Promise<number> {
+  const { lastChunk } = search;
+  if (lastChunk !== null && from >= lastChunk.from && from <= lastChunk.at) return lastChunk.at;
+  const at = await findRecord(search, from, 'chunks');
+  search.lastChunk = { from, at };
+  return at;
+}
+
+/** What a search looks for: chunks whose content is right; or other records in a row, too; or also messages outside chunks. */
+type Wanted = 'chunks' | 'records' | 'records and messages';
 
 /**
  * The next offset at or behind `from` where records go on: a chunk whose content is right, or several plausible records in a
  * row. Without any, the source's size. Messages count only in files without chunks: those inside a damaged chunk stay lost,
  * because nothing can vouch for them.
  */
-async function findRecord(search: Search, from: number, messagesCount: boolean): Promise<number> {
+async function findRecord(search: Search, from: number, wanted: Wanted): Promise<number> {
   const { source, onSearch } = search;
   for (let start = from; start < source.size; start += searchWindowBytes) {
     onSearch(start);
@@ -161,7 +242,8 @@ async function findRecord(search: Search, from: number, messagesCount: boolean):
     for (let index = 0; index < end; index += 1) {
       const opcode = window[index] as number;
       if (opcode === 0 || opcode > Opcode.MAX || opcode === Opcode.HEADER) continue;
-      if (opcode === Opcode.MESSAGE && !messagesCount) continue;
+      if (opcode !== Opcode.CHUNK && wanted === 'chunks') continue;
+      if (opcode === Opcode.MESSAGE && wanted !== 'records and messages') continue;
       // A record is shorter than 2³² bytes here, so half of its length field is zero: cheap to see, rare in sound.
       if (window[index + 5] !== 0 || window[index + 6] !== 0 || window[index + 7] !== 0 || window[index + 8] !== 0)
         continue;
@@ -169,13 +251,13 @@ async function findRecord(search: Search, from: number, messagesCount: boolean):
       if (head === null || start + index + recordHeadBytes + head.contentBytes > source.size) continue;
       if (opcode === Opcode.CHUNK && readChunkHead(window.subarray(index, index + chunkProbeBytes), head) === null)
         continue;
-      if (await recordsGoOn(search, start + index, messagesCount)) return start + index;
+      if (await recordsGoOn(search, start + index, wanted)) return start + index;
     }
   }
   return source.size;
 }
 
-async function recordsGoOn(search: Search, from: number, messagesCount: boolean): Promise<boolean> {
+async function recordsGoOn(search: Search, from: number, wanted: Wanted): Promise<boolean> {
   const { source } = search;
   let offset = from;
   for (let count = 0; count < chainLength; count += 1) {
@@ -187,16 +269,18 @@ async function recordsGoOn(search: Search, from: number, messagesCount: boolean)
       if (!(await plausibleAt(source, offset + recordHeadBytes + head.contentBytes))) return false;
     }
     if (isLarge && search.readInVainBytes > searchBudget * source.size) return false;
-    const found = await recordAt(source, offset);
+    // Searches in a search would cost the square of the file: an end of data counts only when a summary is right behind it.
+    const isEnd = head?.opcode === Opcode.DATA_END;
+    if (isEnd) return head.contentBytes === 4 && (await plausibleAt(source, offset + recordHeadBytes + 4));
+    const found = await recordAt(search, offset, true);
     if (!('item' in found)) {
       search.readInVainBytes += head?.contentBytes ?? 0;
       return false;
     }
     if (found.item.kind === 'chunk') return true;
     if (found.item.kind === 'record') {
-      if (found.item.opcode === Opcode.MESSAGE && !messagesCount) return false;
+      if (found.item.opcode === Opcode.MESSAGE && wanted !== 'records and messages') return false;
       if (found.item.opcode >= 0x80) return false;
-      if (found.item.opcode === Opcode.DATA_END) return true;
     }
     offset += found.item.bytes.byteLength;
   }

@@ -1,0 +1,30 @@
+/** `npm run fuzz`: damages bags in 100 000 ways and holds every bag tool against what it must do with them. Prints its seed. */
+
+import { parseArgs } from 'node:util';
+import { fuzzBags } from './bag-cases.ts';
+
+const { values } = parseArgs({
+  options: {
+    cases: { type: 'string', default: '100000' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+
+if (values.help) {
+  process.stdout.write('npm run fuzz -- [--cases N] [--seed N]   (one case again: --cases 1 --seed N)\n');
+} else {
+  const [cases, seed] = [Number(values.cases), Number(values.seed)];
+  process.stdout.write(`${cases} cases from seed ${seed}\n`);
+  const started = performance.now();
+  const report = await fuzzBags(seed, cases, (done) => {
+    if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${done} of ${cases}`);
+  });
+  const seconds = (performance.now() - started) / 1000;
+  for (const failure of report.failures) process.stdout.write(`${JSON.stringify(failure)}\n`);
+  process.stdout.write(
+    `${report.failures.length} failures, ${seconds.toFixed(0)} s, slowest case ${Math.round(report.slowestMs)} ms (seed ${report.slowestSeed}), ` +
+      `resident memory at most ${Math.round(report.largestResidentBytes / 1e6)} MB\n`,
+  );
+  process.exitCode = report.failures.length === 0 ? 0 : 1;
+}
