@@ -6,7 +6,7 @@ import { SystemClock } from '../../../agent/clock.ts';
 import type { Impact } from '../../../agent/detector/supervisor.ts';
 import { Graph } from '../../../agent/graph.ts';
 import { ImpactJournal } from '../../../agent/impacts/impact-journal.ts';
-import { type CutClip, ImpactNode } from '../../../agent/impacts/impact-node.ts';
+import { type CutClip, ImpactNode, type ImpactStore } from '../../../agent/impacts/impact-node.ts';
 import type { ImpactSample } from '../../../agent/messages/messages.ts';
 import type { ClipRange } from '../../../agent/recording/clip.ts';
 import type { Diagnostic } from '../../../drivers/sample.ts';
@@ -35,7 +35,7 @@ function impactNow(): Impact {
 }
 
 /** A node with a store that remembers what it was given, in order. */
-function makeNode(cutClip?: CutClip, journal = new ImpactJournal(folder)) {
+function makeNode(cutClip?: CutClip, journal = new ImpactJournal(folder), appendEvent?: ImpactStore['appendEvent']) {
   const stored: string[] = [];
   const diagnostics: Diagnostic[] = [];
   const spans: ClipRange[] = [];
@@ -47,7 +47,7 @@ function makeNode(cutClip?: CutClip, journal = new ImpactJournal(folder)) {
       clock,
       journal,
       store: {
-        appendEvent: async (eventId: string, _impact: ImpactSample) => stored.push(`event ${eventId}`),
+        appendEvent: appendEvent ?? (async (eventId: string, _impact: ImpactSample) => stored.push(`event ${eventId}`)),
         appendClip: async (_stamp, eventId, clip) => stored.push(`clip ${eventId} ${clip.sha256}`),
         dropClip: async (eventId) => stored.push(`no clip ${eventId}`),
       },
@@ -154,5 +154,54 @@ describe('an impact', () => {
     await running;
     expect(stored.filter((each) => each.startsWith('clip'))).toHaveLength(2);
     expect(diagnostics[0]).toMatchObject({ code: 'journal-failed' });
+  });
+});
+
+describe('a snapshot', () => {
+  it('is an event of its own label, whose clip holds what was asked for, also after a restart', async () => {
+    const before = makeNode();
+    const stamp = clock.now();
+    const asked = { stamp, reason: 'a stone', preRollNs: 7_000_000_000n, postRollNs: 100_000_000n };
+    const eventId = await before.node.takeSnapshot(asked);
+    expect(before.stored).toEqual(['message /fender/impacts', `event ${eventId}`]);
+    expect(before.node.statistics()).toMatchObject({ events: 1, owedClips: 1 });
+
+    const metadata: unknown[] = [];
+    const ranges: ClipRange[] = [];
+    const after = makeNode(async (range, its) => {
+      ranges.push(range);
+      metadata.push(its);
+      return { path: 'x.mcap', sha256: 'abc', bytes: 3 };
+    });
+    void after.node.run(stop.signal);
+    await vi.waitFor(() => expect(after.stored).toEqual([`clip ${eventId} abc`]), { timeout: 10_000 });
+    const { bootId, monotonicNs } = stamp;
+    expect(ranges).toEqual([
+      {
+        bootId,
+        startMonotonicNs: monotonicNs - 7_000_000_000n,
+        endMonotonicNs: monotonicNs + 100_000_000n,
+        anchor: stamp,
+      },
+    ]);
+    expect(metadata).toEqual([{ event_id: eventId, label: 'snapshot', reason: 'a stone' }]);
+  });
+
+  it('whose clip can never be made is declared', async () => {
+    const { node, stored } = makeNode(async () => {
+      throw new Error('nothing was recorded');
+    });
+    void node.run(stop.signal);
+    const eventId = await node.takeSnapshot({ stamp: clock.now(), reason: '', preRollNs: 0n, postRollNs: 1n });
+    await vi.waitFor(() => expect(stored.at(-1)).toBe(`no clip ${eventId}`), { timeout: 20_000 });
+    expect(node.statistics()).toMatchObject({ clips: 0, lostClips: 1, owedClips: 0 });
+  });
+
+  it('that the disk does not take is refused', async () => {
+    const { node } = makeNode(undefined, new ImpactJournal(folder), async () => {
+      throw new Error('the outbox is full');
+    });
+    const asked = { stamp: clock.now(), reason: '', preRollNs: 0n, postRollNs: 1n };
+    await expect(node.takeSnapshot(asked)).rejects.toThrow('the outbox is full');
   });
 });
