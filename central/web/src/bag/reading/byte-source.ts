@@ -89,7 +89,8 @@ class HttpSource implements ByteSource {
   /** Asks for one byte to learn the size. */
   static async open(name: string, url: string): Promise<HttpSource> {
     const response = await ask(name, url, 0, 0);
-    await response.body?.cancel();
+    if (response.status === 206) await response.arrayBuffer();
+    else await response.body?.cancel();
     const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
     if (response.status === 416 || (response.status === 200 && response.headers.get('content-length') === '0')) {
       return new HttpSource(name, url, Number(total ?? 0));

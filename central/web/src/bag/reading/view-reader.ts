@@ -14,7 +14,8 @@ import { addNumbers, addOverview, addPeaks, addSamples, CellBuilder, type Column
  * sound only the peaks have to stay in memory.
  */
 const exactBytes = { sound: 96 * 1024 * 1024, numbers: 16 * 1024 * 1024 };
-const exactChunks = 6_000;
+/** Chunks that lie apart are asked for one by one. */
+const exactChunks = 800;
 const sampledBytes = 48 * 1024 * 1024;
 /** A view that still lacks something after as many batches lacks it for a reason that reading does not cure. */
 const mostBatches = 300;
@@ -32,6 +33,8 @@ export interface Plan {
   /** All chunks of the span. */
   readonly of: number;
 }
+
+const noChunks: Plan = { mode: 'sampled', chunks: [], of: 0 };
 
 /** @param most chunks to take when the span is too long for all of them; every n-th, the same ones wherever the view is. */
 export function planOf(bag: Bag, track: Track, fromS: number, toS: number, most: number, bytes?: number): Plan {
@@ -105,8 +108,12 @@ export class ViewReader {
   #row(key: SeriesKey, columns: Columns): Row[] {
     const track = this.#bag.tracks[key.topic];
     if (track === undefined || (track.kind !== 'sound' && track.kind !== 'numbers')) return [];
-    const hasOverview = track.overviewOf(key.field).length > 0;
-    const plan = planOf(this.#bag, track, columns.fromS, columns.toS, hasOverview ? 0 : sampledChunks);
+    const [overview] = track.overviewOf(key.field);
+    // An overview that is finer than the columns tells all that can be seen.
+    const plan =
+      overview !== undefined && overview.periodS <= columns.columnS
+        ? noChunks
+        : planOf(this.#bag, track, columns.fromS, columns.toS, overview === undefined ? sampledChunks : 0);
     return [{ key, track, plan, coarse: columns.columnS >= 0.005 }];
   }
 
@@ -247,6 +254,12 @@ export class ViewReader {
   }
 }
 
+/** A column, and the moment that it shows. */
+interface SpectrumPart {
+  readonly column: number;
+  readonly timeS: number;
+}
+
 /** The columns of one spectrogram, and the chunks that they are still to be made from. */
 class SpectrumPlan {
   readonly track: Track;
@@ -256,8 +269,8 @@ class SpectrumPlan {
   readonly plan: Plan;
   readonly #store: SpectrumColumns;
   readonly #channel: number;
-  /** By chunk: the columns whose middle is in it, with all chunks that their windows touch. */
-  readonly #work = new Map<number, number[]>();
+  /** By chunk: the columns that are made from it. */
+  readonly #work = new Map<number, SpectrumPart[]>();
 
   constructor(
     store: SpectrumColumns,
@@ -273,30 +286,49 @@ class SpectrumPlan {
     this.height = wanted.height;
     this.colours = wanted.colours;
     this.#channel = wanted.key.field;
-    const taken = new Set(plan.chunks);
-    for (let column = 0; column < columns.count; column += 1) {
-      const timeS = this.#middle(column);
-      const place = this.#placeAt(timeS);
-      const chunk = place === undefined ? undefined : track.chunks[place];
-      if (chunk === undefined || !taken.has(chunk)) continue;
-      const work = this.#work.get(chunk);
-      if (work) work.push(column);
-      else this.#work.set(chunk, [column]);
+    if (plan.mode === 'exact') this.#everyColumn();
+    else this.#columnsOfChunks();
+  }
+
+  /** Each column is made of the sound around its middle. */
+  #everyColumn(): void {
+    const taken = new Set(this.plan.chunks);
+    for (let column = 0; column < this.columns.count; column += 1) {
+      const timeS = (this.columns.first + column + 0.5) * this.columns.columnS;
+      const chunk = this.track.chunks[this.#placeAt(timeS) ?? -1];
+      if (chunk !== undefined && taken.has(chunk)) this.#add(chunk, { column, timeS });
     }
+  }
+
+  /** Each chunk read stands for the column that it is in. */
+  #columnsOfChunks(): void {
+    const taken = new Set(this.plan.chunks);
+    this.track.chunks.forEach((chunk, place) => {
+      if (!taken.has(chunk)) return;
+      const timeS = (this.track.starts[place] as number) + this.track.blockS / 2;
+      const column = Math.floor(timeS / this.columns.columnS) - this.columns.first;
+      if (column >= 0 && column < this.columns.count) this.#add(chunk, { column, timeS });
+    });
+  }
+
+  #add(chunk: number, part: SpectrumPart): void {
+    const work = this.#work.get(chunk);
+    if (work) work.push(part);
+    else this.#work.set(chunk, [part]);
   }
 
   /** Chunks that are wanted for columns not yet there, in the plan's order. */
   open(): number[] {
     return this.plan.chunks.filter(
-      (chunk) => this.#work.get(chunk)?.some((column) => !this.#store.has(this.#key(column))) ?? false,
+      (chunk) => this.#work.get(chunk)?.some(({ column }) => !this.#store.has(this.#key(column))) ?? false,
     );
   }
 
   compute(soundOf: (chunk: number) => DecodedSound | undefined, isGone: (chunk: number) => boolean): void {
-    for (const [chunk, columns] of this.#work) {
-      const open = columns.filter((column) => !this.#store.has(this.#key(column)));
+    for (const [chunk, parts] of this.#work) {
+      const open = parts.filter(({ column }) => !this.#store.has(this.#key(column)));
       if (open.length === 0 || soundOf(chunk) === undefined) continue;
-      const place = this.#placeAt(this.#middle(open[0] as number)) ?? 0;
+      const place = this.#placeAt(open[0]?.timeS ?? 0) ?? 0;
       const isAwaited = (one: number | undefined) =>
         one !== undefined && this.#work.has(one) && soundOf(one) === undefined && !isGone(one);
       // Windows reach into the neighbours.
@@ -307,8 +339,8 @@ class SpectrumPlan {
         const sound = neighbour === undefined ? undefined : soundOf(neighbour);
         return sound ? [sound] : [];
       });
-      for (const column of open) {
-        this.#store.compute(this.#key(column), this.#middle(column), around, this.#channel, this.height);
+      for (const { column, timeS } of open) {
+        this.#store.compute(this.#key(column), timeS, around, this.#channel, this.height);
       }
     }
   }
@@ -317,12 +349,8 @@ class SpectrumPlan {
     return Array.from({ length: this.columns.count }, (_, column) => this.#store.get(this.#key(column)));
   }
 
-  #middle(column: number): number {
-    return (this.columns.first + column + 0.5) * this.columns.columnS;
-  }
-
   #key(column: number): string {
-    return `${this.track.id} ${this.#channel} ${this.columns.columnS} ${this.height} ${this.columns.first + column}`;
+    return `${this.plan.mode} ${this.track.id} ${this.#channel} ${this.columns.columnS} ${this.height} ${this.columns.first + column}`;
   }
 
   /** Place of the last chunk that begins before `timeS`. */

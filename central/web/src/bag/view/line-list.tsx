@@ -22,7 +22,9 @@ export function LineList({ client, stage, startNs, onGo }: LineListProps) {
   const [lines, setLines] = useState<readonly BagLine[]>([]);
   const [isLong, setLong] = useState(false);
   const { fromS, toS } = stage;
+  const isDrawn = stage.progress >= 1;
   useEffect(() => {
+    if (!isDrawn) return;
     let isStale = false;
     const timer = setTimeout(async () => {
       const found = await client.lines(fromS, toS);
@@ -32,7 +34,7 @@ export function LineList({ client, stage, startNs, onGo }: LineListProps) {
       isStale = true;
       clearTimeout(timer);
     };
-  }, [client, fromS, toS]);
+  }, [client, fromS, toS, isDrawn]);
   const shown = isLong ? lines : lines.slice(0, shownAtFirst);
   return (
     <section className="panel bag-lines" aria-labelledby="bag-lines">

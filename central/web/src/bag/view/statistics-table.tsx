@@ -34,7 +34,10 @@ export function StatisticsTable({ client, stage, rows, startNs }: StatisticsTabl
   const [result, setResult] = useState<{ fromS: number; toS: number; rows: readonly StatisticsRow[] } | null>(null);
   const [sort, setSort] = useState({ id: 'series', desc: false });
   const { fromS, toS } = stage;
+  // What is seen is read first.
+  const isDrawn = stage.progress >= 1;
   useEffect(() => {
+    if (!isDrawn) return;
     let isStale = false;
     const timer = setTimeout(async () => {
       const found = await client.statistics(
@@ -48,7 +51,7 @@ export function StatisticsTable({ client, stage, rows, startNs }: StatisticsTabl
       isStale = true;
       clearTimeout(timer);
     };
-  }, [client, rows, fromS, toS]);
+  }, [client, rows, fromS, toS, isDrawn]);
   if (rows.length === 0) return null;
   const isBusy = result === null || result.fromS !== fromS || result.toS !== toS;
   const sorted = sortRows(result?.rows ?? [], sort);
