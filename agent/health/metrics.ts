@@ -7,6 +7,7 @@ import type { DetectorStatistics } from '../detector/supervisor.ts';
 import type { TopicStatistics } from '../graph.ts';
 import type { ImpactStatistics } from '../impacts/impact-node.ts';
 import type { TopicLoss } from '../recording/loss-ledger.ts';
+import { addRosFigures } from '../ros/ros-figures.ts';
 import type { RosStatistics } from '../ros/supervisor.ts';
 import type { SynchroniserFigures } from '../synchroniser/synchroniser-figures.ts';
 import { Exposition } from './exposition.ts';
@@ -82,7 +83,7 @@ export function metricsText(report: HealthReport): string {
   addClock(out, report);
   addSoundClock(out, report.diagnostics);
   out.gauge('sync_connected', 'Whether the broker is connected.', report.syncConnected ? 1 : 0);
-  if (report.ros !== null) addRos(out, report.ros);
+  if (report.ros !== null) addRosFigures(out, report.ros);
   if (report.synchroniser !== null) addSynchroniser(out, report.synchroniser);
   return out.text();
 }
@@ -102,15 +103,6 @@ function addSynchroniser(out: Exposition, figures: SynchroniserFigures): void {
       out.counter('synchroniser_odd_stamps_total', 'Messages with stamps out of order.', count, { topic, kind });
     }
   }
-}
-
-function addRos(out: Exposition, ros: RosStatistics): void {
-  out.gauge('ros_running', 'Whether the nodes are in ROS 2.', ros.state === 'running' ? 1 : 0);
-  out.counter('ros_restarts_total', 'Restarts of the ROS process.', ros.restarts);
-  out.counter('ros_published_messages_total', 'Messages published in ROS 2.', ros.published);
-  out.counter('ros_missed_messages_total', 'Messages that ROS 2 was not given.', ros.missed);
-  out.counter('ros_received_messages_total', 'Messages of other topics received from ROS 2.', ros.received);
-  out.counter('ros_lost_messages_total', 'Messages of other topics dropped on their way here.', ros.lost);
 }
 
 function addMachine(out: Exposition, report: HealthReport): void {
