@@ -33,7 +33,22 @@ function fender(...args: string[]): Promise<Result> {
 }
 
 describe('help and wrong use', () => {
-  const subcommands = ['demo', 'agent', 'central', 'doctor', 'evaluate', 'replay', 'bag', 'bag info', 'bag recover'];
+  const subcommands = [
+    'demo',
+    'agent',
+    'central',
+    'doctor',
+    'evaluate',
+    'replay',
+    'record',
+    'record start',
+    'record stop',
+    'record status',
+    'snapshot',
+    'bag',
+    'bag info',
+    'bag recover',
+  ];
 
   test.each(subcommands)('fender %s --help tells the usage and the exit status', async (name) => {
     const { status, out } = await fender(...name.split(' '), '--help');
@@ -48,6 +63,9 @@ describe('help and wrong use', () => {
     [['central', '--http-port=many'], "--http-port: expected a whole number from 0 to 65535, found 'many'"],
     [['demo', '--sound', '/nothing/here'], 'expected a file or folder, found nothing at /nothing/here'],
     [['agent', '--config', '/nothing/agent.yaml'], '/nothing/agent.yaml'],
+    [['record', 'status', '--config', '/nothing/agent.yaml'], '/nothing/agent.yaml'],
+    [['record', 'pause'], "unknown command 'pause'"],
+    [['snapshot', '--pre-roll', 'much'], "--pre-roll: expected seconds from 0, found 'much'"],
   ])('fender %j ends with 2 and says what was expected', async (args, words) => {
     const { status, err } = await fender(...(args as string[]));
     expect(err).toContain(words);

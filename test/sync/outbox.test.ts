@@ -146,6 +146,21 @@ describe('reading', () => {
   });
 });
 
+describe('what never was a row', () => {
+  it('is declared dropped durably, a run of it in one record', async () => {
+    const outbox = await open();
+    const recording = 'recording/2026-11-21T06-48-40Z_000123';
+    await outbox.declareDrop(recording, 0, 3, 'retention');
+    await outbox.declareDrop(recording, 4, 4, 'retention');
+    await outbox.declareDrop('clip/0b8f5a3e-7c1d-4f6e-9a2b-3c4d5e6f7a8b', 0, 0, 'not-recorded');
+    await outbox.close();
+    expect(dropsIn(await open())).toEqual([
+      { stream: recording, first: 0, last: 4, reason: 'retention' },
+      { stream: 'clip/0b8f5a3e-7c1d-4f6e-9a2b-3c4d5e6f7a8b', first: 0, last: 0, reason: 'not-recorded' },
+    ]);
+  });
+});
+
 describe('when the room ends', () => {
   it('gives up telemetry before events, the oldest first, and declares each sequence once', async () => {
     const notices: OutboxNotice[] = [];
