@@ -84,13 +84,13 @@ export class Graph {
   }
 
   /**
-   * Publishes a message that is encoded already, of a topic that nobody here encodes; only `subscribeAll` sees it. Throws when the
-   * topic exists with another type.
+   * Publishes a message that is encoded already, of a topic that nobody here encodes; only `subscribeAll` sees it. `lostBefore` messages
+   * of the topic did not get here since the one before: its sequence leaves them out. Throws when the topic exists with another type.
    */
-  inject(message: Omit<Message, 'sequence'>): void {
+  inject(message: Omit<Message, 'sequence'>, lostBefore = 0): void {
     const state = this.#state(message.topic, message.type);
-    const sequence = state.published;
-    state.published += 1;
+    const sequence = state.published + lostBefore;
+    state.published = sequence + 1;
     this.#deliver(state, this.#everything, { ...message, sequence } as TopicMessage<unknown>);
   }
 

@@ -6,8 +6,8 @@ import type { ForeignSubscription, RosReport } from './protocol.ts';
 import { RMW, type RosDuration, type RosEndpoint, type RosLibrary, type RosNode } from './rclnodejs.ts';
 import { firstLine, qosOf, typeClass } from './ros-nodes.ts';
 
-/** Takes a message of the channel; false when it had to be dropped. */
-export type TakeForeign = (channel: number, monotonicNs: bigint, cdr: Buffer) => boolean;
+/** Takes a message of the channel, before which `lostBefore` had to be dropped; false when this one has to be, too. */
+export type TakeForeign = (channel: number, monotonicNs: bigint, cdr: Buffer, lostBefore: number) => boolean;
 
 /** How often publishers are looked for. */
 const LOOK_PERIOD_MS = 500;
@@ -21,6 +21,8 @@ interface Watched {
   readonly wanted: ForeignSubscription;
   readonly channel: number;
   isSubscribed: boolean;
+  /** Messages dropped since the latest that was handed up. */
+  droppedCount: number;
   offered: string;
   trouble: string;
 }
@@ -50,6 +52,7 @@ export class ForeignTopics {
       wanted: each,
       channel,
       isSubscribed: false,
+      droppedCount: 0,
       offered: '',
       trouble: '',
     }));
@@ -112,12 +115,16 @@ export class ForeignTopics {
   #received(watched: Watched, cdr: Buffer): void {
     try {
       const monotonicNs = process.hrtime.bigint();
-      if (cdr.length < LEAST_BYTES || !this.#take(watched.channel, monotonicNs, cdr)) this.lost += 1;
-      else this.received += 1;
+      if (cdr.length >= LEAST_BYTES && this.#take(watched.channel, monotonicNs, cdr, watched.droppedCount)) {
+        this.received += 1;
+        watched.droppedCount = 0;
+        return;
+      }
     } catch (error) {
-      this.lost += 1;
       this.#tell(watched, `${watched.wanted.topic}: ${firstLine(error)}`, '');
     }
+    this.lost += 1;
+    watched.droppedCount += 1;
   }
 
   #tellOffered(watched: Watched, endpoints: readonly RosEndpoint[]): void {

@@ -120,6 +120,8 @@ export type RosReport =
   | { readonly kind: 'well'; readonly subject: string }
   | ({ readonly kind: 'parameter' } & ParameterValue)
   | { readonly kind: 'call'; readonly id: number; readonly node: string; readonly service: string }
+  /** So many messages of a foreign topic had to be dropped before the next one that is handed up. */
+  | { readonly kind: 'dropped'; readonly channel: number; readonly count: number }
   /** What the publishers of a foreign topic offer, in rosbag2's form. */
   | { readonly kind: 'offered'; readonly channel: number; readonly qos: readonly Record<string, unknown>[] }
   /** The process cannot work and is about to end. */

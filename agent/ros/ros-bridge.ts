@@ -54,6 +54,8 @@ interface Foreign {
   readonly subscription: ForeignSubscription;
   readonly schemaText: string;
   topic: ForeignTopic;
+  /** Messages lost since the latest that came. */
+  lostCount: number;
 }
 
 /** The bridge of one agent, or of one sensor node that runs alone. */
@@ -82,6 +84,7 @@ export class RosBridge {
       },
       {
         received: (index, monotonicNs, data) => this.#receive(index, monotonicNs, data),
+        dropped: (index, count) => this.#countLost(index, count),
         offered: (index, qos) => this.#takeOffered(index, qos),
         parameter: (parameter) => this.#setParameter(parameter),
         call: parts.serve,
@@ -143,7 +146,12 @@ export class RosBridge {
       try {
         if (own.has(topic)) throw new Error(`${topic} is published by this vehicle itself and recorded anyway`);
         const schemaText = readRosDefinition(type, rosPrefixes(this.#options.surroundings.env));
-        this.#foreign.push({ subscription, schemaText, topic: { schemaText, offeredQos: assumedQos(subscription) } });
+        this.#foreign.push({
+          subscription,
+          schemaText,
+          topic: { schemaText, offeredQos: assumedQos(subscription) },
+          lostCount: 0,
+        });
       } catch (error) {
         const message = `${topic} is not recorded: ${error instanceof Error ? error.message : String(error)}`;
         const cure = 'Correct graph.ros2.topics, or source the workspace that has its package.';
@@ -156,7 +164,14 @@ export class RosBridge {
     const foreign = this.#foreign[index];
     if (foreign === undefined) return;
     const { topic, type } = foreign.subscription;
-    this.#parts.graph.inject({ topic, type, stamp: this.#parts.clock.at(monotonicNs), data, foreign: foreign.topic });
+    const message = { topic, type, stamp: this.#parts.clock.at(monotonicNs), data, foreign: foreign.topic };
+    this.#parts.graph.inject(message, foreign.lostCount);
+    foreign.lostCount = 0;
+  }
+
+  #countLost(index: number, count: number): void {
+    const foreign = this.#foreign[index];
+    if (foreign !== undefined) foreign.lostCount += count;
   }
 
   #takeOffered(index: number, offeredQos: readonly Record<string, unknown>[]): void {

@@ -3,7 +3,7 @@
  * subscribed. It ends when the agent's end of the socket closes, so it never outlives the agent.
  */
 import { Socket } from 'node:net';
-import { ForeignTopics } from './foreign-topics.ts';
+import { ForeignTopics, type TakeForeign } from './foreign-topics.ts';
 import {
   type CallAnswer,
   decodeJson,
@@ -146,8 +146,7 @@ class Session {
     const nodes = new RosNodes(library, plan, report);
     this.#nodes = nodes;
     if (plan.foreign.length > 0) {
-      const take = (channel: number, monotonicNs: bigint, cdr: Buffer) =>
-        this.#handUp(channel, monotonicNs, cdr, plan.queueBytes);
+      const take: TakeForeign = (...message) => this.#handUp(plan.queueBytes, ...message);
       this.#foreign = new ForeignTopics(library, nodes.node(plan.foreignNode), plan.foreign, take, report);
       this.#foreign.start();
     }
@@ -162,9 +161,10 @@ class Session {
     this.#report({ kind: 'alive', published, publishErrors, received, lost });
   }
 
-  #handUp(channel: number, monotonicNs: bigint, cdr: Buffer, queueBytes: number): boolean {
+  #handUp(queueBytes: number, ...[channel, monotonicNs, cdr, lostBefore]: Parameters<TakeForeign>): boolean {
     if (this.#socket.writableLength > queueBytes) return false;
     this.#socket.cork();
+    if (lostBefore > 0) this.#report({ kind: 'dropped', channel, count: lostBefore });
     this.#socket.write(encodeHeader(FRAME_RECEIVED, channel, cdr.length, monotonicNs));
     this.#socket.write(cdr);
     this.#socket.uncork();

@@ -30,6 +30,8 @@ import {
 export interface RosListener {
   /** A message of `plan.foreign[index]`, received at that CLOCK_MONOTONIC time; its bytes are the listener's. */
   received(index: number, monotonicNs: bigint, cdr: Uint8Array): void;
+  /** So many messages of that topic were dropped before the next. */
+  dropped(index: number, count: number): void;
   offered(index: number, qos: readonly Record<string, unknown>[]): void;
   /** A user has set a parameter; false sets it back. */
   parameter(parameter: ParameterValue): boolean;
@@ -280,6 +282,9 @@ export class RosSupervisor {
         break;
       case 'call':
         void this.#call(report);
+        break;
+      case 'dropped':
+        this.#listener.dropped(report.channel, report.count);
         break;
       case 'offered':
         this.#listener.offered(report.channel, report.qos);
