@@ -43,8 +43,8 @@ export function OverviewStrip({ stage, startNs, events, answer, isSound }: Overv
       if (!surface) return;
       const whole = new Stage(stage.durationS, () => undefined);
       const cells = answer?.cells[0];
-      if (cells) drawStrip(surface, cells, stage.durationS, isSound, palette.waveform);
       drawEventLines(surface.context, surface, whole, events, palette.impact);
+      if (cells) drawStrip(surface, cells, stage.durationS, isSound, palette.waveform);
     };
     draw();
     const sizes = new ResizeObserver(draw);

@@ -129,8 +129,8 @@ export function WaveRow({ stage, row, events }: RowProps) {
         const surface = canvas.current && canvasOf(canvas.current);
         const cells = key && stage.cells(key);
         if (!surface) return;
-        if (cells && cells.t.length > 0) drawWave(surface.context, surface, stage, cells, palette);
         drawEventLines(surface.context, surface, stage, events, palette.impact);
+        if (cells && cells.t.length > 0) drawWave(surface.context, surface, stage, cells, palette);
       }),
     [stage, key, palette, events],
   );

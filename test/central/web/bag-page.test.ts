@@ -1,0 +1,106 @@
+/** Bags in the dashboard of a real central service: a file of this computer, a dropped one, and an event's clip. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser } from 'playwright-core';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeClip } from '../clip-fixture.ts';
+import { type CentralFixture, openCentral } from '../fixture.ts';
+import { impactOf, recordOf, TestVehicle } from '../test-vehicle.ts';
+import { flacBag, foreignBag, storedLz4 } from './bag-fixtures.ts';
+import { builtDashboard, launchChromium, leaveOut, type OpenPage, openPage, patience } from './browser.ts';
+
+describe.skipIf(leaveOut)('bags in the dashboard (needs /usr/bin/chromium)', () => {
+  let folder: string;
+  let central: CentralFixture;
+  let vehicle: TestVehicle;
+  let browser: Browser;
+  let opened: OpenPage;
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'fender-bag-page-'));
+    central = await openCentral({ webFolder: await builtDashboard() });
+    vehicle = await TestVehicle.connect('truck-1', central.mqtt);
+    await vehicle.state(true);
+    browser = await launchChromium();
+    opened = await openPage(browser, central.http);
+    await foreignBag(join(folder, 'foreign.mcap'), storedLz4);
+    await flacBag(join(folder, 'flac.mcap'));
+  });
+
+  afterAll(async () => {
+    await browser?.close();
+    await vehicle?.client.endAsync(true);
+    await central?.close();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it('opens files that are picked, and sends nothing of them anywhere', async () => {
+    const { page } = opened;
+    const sent: string[] = [];
+    page.on('request', (request) => {
+      if (request.method() !== 'GET') sent.push(request.url());
+    });
+    await page.goto('/');
+    await page.getByRole('link', { name: 'Bags' }).click();
+    await page.getByText('nothing is uploaded').waitFor();
+    await page.getByLabel('Choose files').setInputFiles(join(folder, 'foreign.mcap'));
+    await page.locator('.time-row-title', { hasText: 'linear_acceleration' }).waitFor();
+    // Decoders that are WebAssembly work under the service's content security policy.
+    await page.getByLabel('Open another').setInputFiles(join(folder, 'flac.mcap'));
+    await page.getByText('4 × 48 kHz').waitFor();
+    await expect.poll(() => page.locator('.bag-statistics tbody tr').count(), patience).toBe(1);
+    expect(sent).toEqual([]);
+  });
+
+  it('opens a file that is dropped, and says what one is that is no bag', async () => {
+    const { page } = opened;
+    await page.goto('/bags');
+    const bytes = [...(await readFile(join(folder, 'foreign.mcap')))];
+    const drop = async (name: string, content: number[]) => {
+      const transfer = await page.evaluateHandle(
+        ([fileName, data]) => {
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([new Uint8Array(data)], fileName));
+          return dropped;
+        },
+        [name, content] as const,
+      );
+      await page.getByRole('region', { name: 'Open a bag' }).dispatchEvent('drop', { dataTransfer: transfer });
+    };
+    await drop('foreign.mcap', bytes);
+    await page.locator('.time-row-title', { hasText: 'latitude' }).waitFor();
+    await page.goto('/bags');
+    await drop('notes.txt', [104, 101, 108, 108, 111]);
+    await page
+      .getByRole('alert')
+      .getByText(/At offset 0: expected an MCAP bag/)
+      .waitFor();
+  });
+
+  it('opens the clip of an event from its page', async () => {
+    const { page } = opened;
+    await vehicle.records('events', [impactOf(1, 'event-1')]);
+    const clip = await makeClip(central.dataDir, 20);
+    const value = {
+      $typeName: 'fender.v1.Clip' as const,
+      eventId: 'event-1',
+      sha256: clip.sha256,
+      bytes: BigInt(clip.data.byteLength),
+      startNs: clip.startNs,
+      endNs: clip.endNs,
+    };
+    await vehicle.records('clips', [recordOf(1, { case: 'clip', value })]);
+    await vehicle.upload(clip.sha256, clip.data);
+    await page.goto('/events/event-1');
+    await page.getByRole('link', { name: 'Open as a bag' }).click();
+    await page.waitForURL('**/bags?clip=event-1');
+    await page.getByText('8 × 48 kHz').waitFor();
+    await page.locator('.time-row-title', { hasText: 'Air pressure' }).waitFor();
+    await page.getByRole('link', { name: 'The event' }).click();
+    await page.waitForURL('**/events/event-1');
+    await page.goto('/bags?clip=nothing');
+    await page.getByRole('alert').waitFor();
+    expect(opened.errors).toEqual([]);
+  });
+});
