@@ -91,7 +91,7 @@ export class AudioTimeline {
     const returned = residualNs < this.#lineNs ? this.#fall(this.#lineNs - residualNs, nowNs) : null;
     const delayNs = residualNs - this.#lineNs;
     this.#learnUsual(delayNs, nowNs);
-    this.#drift.add(frameNs, residualNs, delayNs, this.#usualNs);
+    if (this.#drift.add(frameNs, residualNs, delayNs, this.#usualNs)) this.#rise(frameNs);
     const lateNs = this.#lateness.observe(frameNs, nowNs, delayNs, this.#usualNs);
     return lateNs === null ? returned : this.#lose(lateNs, nowNs);
   }
@@ -117,6 +117,14 @@ export class AudioTimeline {
     this.#usualNs += (Math.min(MOST_USUAL_NS, this.#stretchLeastNs) - this.#usualNs) / this.#stretches;
     this.#stretchEndNs = nowNs + STRETCH_NS;
     this.#stretchLeastNs = Number.POSITIVE_INFINITY;
+  }
+
+  /** A line that fell behind a slow crystal before its drift was known rises to what the earliest arrivals now say. */
+  #rise(frameNs: number): void {
+    const riseNs = this.#drift.lineUnder(frameNs) - this.#lineNs;
+    if (riseNs <= 0) return;
+    this.#lineNs += riseNs;
+    this.#movedNs += riseNs;
   }
 
   /** An arrival below the line takes the line down, and with it what a gap had taken it up by too much. */

@@ -49,18 +49,28 @@ export class DriftEstimate {
     return this.#doubt;
   }
 
-  /** Says that the frame of nominal time `frameNs` arrived `residualNs` after it, which is `delayNs` late; `usualNs` is the usual delay. */
-  add(frameNs: number, residualNs: number, delayNs: number, usualNs: number): void {
+  /** At the frame of nominal time `frameNs`, the highest line of this drift that is under all points. */
+  lineUnder(frameNs: number): number {
+    return Math.min(...this.#points.map((point) => point.residualNs + this.#value * (frameNs - point.frameNs)));
+  }
+
+  /**
+   * Says that the frame of nominal time `frameNs` arrived `residualNs` after it, which is `delayNs` late; `usualNs` is the usual delay.
+   * Returns whether the drift was estimated anew.
+   */
+  add(frameNs: number, residualNs: number, delayNs: number, usualNs: number): boolean {
     this.#stretchEndNs ??= frameNs + this.#stretchNs;
     if (this.#least === null || delayNs < this.#least.delayNs)
       this.#least = { delayNs, point: { frameNs, residualNs } };
-    if (frameNs < this.#stretchEndNs) return;
+    if (frameNs < this.#stretchEndNs) return false;
     this.#points.push(this.#least.point);
     this.#least = null;
     if (this.#points.length > MOST_POINTS) this.#points.shift();
-    if (this.#points.length >= LEAST_POINTS) this.#estimate(usualNs);
+    const isEnough = this.#points.length >= LEAST_POINTS;
+    if (isEnough) this.#estimate(usualNs);
     if (this.#points.length === MOST_POINTS && this.#stretchNs < LONGEST_STRETCH_NS) this.#joinPoints();
     this.#stretchEndNs = frameNs + this.#stretchNs;
+    return isEnough;
   }
 
   /** Moves all points, because what follows is later by `byNs` for another reason than drift. */

@@ -7,6 +7,10 @@
 const LEVELS_NS = [4, 6, 9, 13, 20, 30, 45, 65, 100, 150].map((ms) => ms * 1e6);
 /** How long lateness must last at least: several periods of arecord, so that bytes which merely waited have all come. */
 const LEAST_NS = 1_000_000_000;
+/** … when it is no greater than is usual. */
+const USUAL_LEAST_NS = 20_000_000_000;
+/** … and how many times longer than the longest of its size lately. */
+const TIMES_LONGER = 3;
 /** Bytes that come sooner after others had waited with them: it was the same awakening of the reader. */
 const APART_NS = 60_000_000;
 /**
@@ -16,10 +20,6 @@ const APART_NS = 60_000_000;
 const TIMES_MORE = 1.5;
 /** Awakenings averaged for what is usual: a minute of arecord's. */
 const USUAL_AWAKENINGS = 512;
-/** … when it is no greater than is usual. */
-const USUAL_LEAST_NS = 20_000_000_000;
-/** … and how many times longer than the longest of its size lately. */
-const TIMES_LONGER = 3;
 /** Lately: between one and two of these. */
 const MEMORY_NS = 60_000_000_000;
 /**
@@ -55,8 +55,8 @@ export class LastingLateness {
   #awakenings = 0;
 
   /**
-   * Says that the frame of nominal time `frameNs` arrived at `nowNs` (since the stream began), `delayNs` late, where `usualNs` is usual. Returns how much all has become later
-   * for good, null when it has not; then everything is taken to be in time again.
+   * Says that the frame of nominal time `frameNs` arrived at `nowNs` (since the stream began), `delayNs` late, where `usualNs` is usual.
+   * Returns how much all has become later for good, after which everything is taken to be in time again; null when it has not.
    */
   observe(frameNs: number, nowNs: number, delayNs: number, usualNs: number): number | null {
     if (nowNs > this.#memoryEndNs) this.#forget(nowNs);
