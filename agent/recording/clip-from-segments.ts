@@ -8,10 +8,10 @@ import { join } from 'node:path';
 import { type McapTypes, Opcode } from '@mcap/core';
 import { parse } from 'yaml';
 import type { Stamp } from '../../drivers/sample.ts';
-import { bagFiles } from '../bag/bag-folder.ts';
+import { segmentNames } from '../bag/bag-folder.ts';
 import { openSummary } from '../bag/bag-summary.ts';
 import { type ByteSource, FileSource } from '../bag/byte-source.ts';
-import { RecordingError, systemCode } from '../bag/error.ts';
+import { type RecordingError, systemCode } from '../bag/error.ts';
 import {
   openChunk,
   parseRecordBytes,
@@ -46,7 +46,8 @@ interface Moment {
 type FoundMessage = Omit<ClipMessage, 'monotonicNs'>;
 
 /**
- * Cuts a clip from the segments of all recordings in `recordings` that the range's boot left, finished or not, whole or torn.
+ * Cuts a clip from the segments of all recordings in `recordings` that the range's boot left, finished or not, whole or torn. What cannot
+ * be read is named in the clip's metadata as `unreadable`, and is no reason to have none.
  * @param recent messages of the range that are in memory; those that the segments have too are taken once.
  * @throws RecordingError `not-covered` when there is no message in the range; else as `writeClip`.
  */
@@ -57,36 +58,48 @@ export async function cutClipFromSegments(
   recent: readonly ClipMessage[] = [],
 ): Promise<Clip> {
   const found: ClipMessage[] = [];
-  for (const entry of await readdir(recordings, { withFileTypes: true })) {
-    if (!entry.isDirectory()) continue;
-    for (const path of await unlessGone(bagFiles(join(recordings, entry.name)), [])) {
-      const source = await unlessGone(openEvenIfFinished(path), null);
-      if (source === null) continue;
-      try {
-        const moment = await momentOf(source, range);
-        if (moment === null) continue;
-        const around = await collect(source, moment, range);
-        const unpacked = options.unpack === undefined ? around : await Promise.all(around.map(options.unpack));
-        found.push(...unpacked.filter((message) => reachesInto(range, message)));
-      } finally {
-        await source.close();
-      }
+  const unreadable: string[] = [];
+  for (const path of await segmentsIn(recordings)) {
+    try {
+      found.push(...(await readSegment(path, range, options)));
+    } catch (error) {
+      // What is removed meanwhile, to make room on the disk, cannot be in the clip.
+      if (systemCode((error as RecordingError).cause) !== 'ENOENT') unreadable.push(path);
     }
   }
-  return writeClip([...found, ...recent], range, options);
+  const metadata = { ...options.metadata, ...(unreadable.length > 0 && { unreadable: unreadable.join(' ') }) };
+  return writeClip([...found, ...recent], range, { ...options, metadata });
+}
+
+/** All segments of all recordings, with the unfinished ones. */
+async function segmentsIn(recordings: string): Promise<string[]> {
+  const paths: string[] = [];
+  for (const entry of await readdir(recordings, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const folder = join(recordings, entry.name);
+    const names = await segmentNames(folder).catch(() => []);
+    paths.push(...names.map((name) => join(folder, name)));
+  }
+  return paths;
+}
+
+/** What a segment has of a range. @throws the errors of reading. */
+async function readSegment(path: string, range: ClipRange, { unpack }: ClipOptions): Promise<ClipMessage[]> {
+  const source = await openEvenIfFinished(path);
+  try {
+    const moment = await momentOf(source, range);
+    if (moment === null) return [];
+    const around = await collect(source, moment, range);
+    const unpacked = unpack === undefined ? around : await Promise.all(around.map(unpack));
+    return unpacked.filter((message) => reachesInto(range, message));
+  } finally {
+    await source.close();
+  }
 }
 
 function reachesInto(range: ClipRange, { monotonicNs, type, data }: ClipMessage): boolean {
   if (monotonicNs >= range.endMonotonicNs) return false;
   return monotonicNs >= range.startMonotonicNs || monotonicNs + durationNs(type, data) > range.startMonotonicNs;
-}
-
-/** What is removed meanwhile, to make room on the disk, cannot be in the clip; that is no reason to have none. */
-function unlessGone<T>(found: Promise<T>, otherwise: T): Promise<T> {
-  return found.catch((error: unknown) => {
-    if (error instanceof RecordingError && systemCode(error.cause) === 'ENOENT') return otherwise;
-    throw error;
-  });
 }
 
 /** A segment may get its final name between being listed and being opened. */

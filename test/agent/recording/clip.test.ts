@@ -137,6 +137,21 @@ describe('a clip', () => {
     expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10));
   });
 
+  test('names the segments that it could not read', async () => {
+    const folder = await scratchFolder();
+    const recorder = await recordSeconds(folder, 2);
+    await recorder.close();
+    const odd = join(folder, 'recordings/odd');
+    await mkdir(join(odd, 'odd_0.mcap'), { recursive: true });
+    await writeFile(join(odd, 'odd_0.db3'), 'of another storage');
+    const options = { vehicle: 'car-7', clipFolder: join(folder, 'clips') };
+    const clip = await cutClipFromSegments(join(folder, 'recordings'), span(0n, 1_000_000_000n), options);
+    expect(sequencesOf(await readFileIndexed(clip.path), '/uma8/audio')).toEqual(range(10));
+    const records = readStream(await readFile(clip.path));
+    const about = records.find((record) => record.type === 'Metadata' && record.name === 'fender.clip');
+    expect(about?.type === 'Metadata' && about.metadata.get('unreadable')).toBe(join(odd, 'odd_0.mcap'));
+  });
+
   test('that a crash left half written is gone at the next start; whole ones stay', async () => {
     const folder = await scratchFolder();
     await mkdir(join(folder, 'clips'));
