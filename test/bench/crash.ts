@@ -21,6 +21,8 @@ export interface CrashBench {
   readonly soundToKillS: Spread;
   /** From the oldest lost message of a slow topic to the kill. */
   readonly slowS: Spread;
+  /** How long the machine kept the recording from writing anything, in the second before the kill. */
+  readonly stalledS: Spread;
   /** Messages handed over, and lost, in all. */
   readonly handed: number;
   readonly missing: number;
@@ -44,6 +46,7 @@ export async function benchCrash(kills = 200, onKill: (done: number) => void = (
     soundS: spreadOf(losses.map(({ soundS }) => soundS)),
     soundToKillS: spreadOf(losses.map(({ soundToKillS }) => soundToKillS)),
     slowS: spreadOf(losses.map(({ slowS }) => slowS)),
+    stalledS: spreadOf(losses.map(({ stalledS }) => stalledS)),
     handed: losses.reduce((sum, { handed }) => sum + handed, 0),
     missing: losses.reduce((sum, { missing }) => sum + missing, 0),
     wrong: losses.reduce((sum, { wrong }) => sum + wrong, 0),

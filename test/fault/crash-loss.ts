@@ -22,6 +22,8 @@ export interface CrashLoss {
   readonly soundToKillS: number;
   /** From the oldest missing message of a slow topic to the kill, the longest of all topics; 0 when none is missing. */
   readonly slowS: number;
+  /** The longest time in the last second that the machine kept the process from writing a few bytes elsewhere. */
+  readonly stalledS: number;
   /** Messages handed over, and those of them that are missing. */
   readonly handed: number;
   readonly missing: number;
@@ -39,13 +41,30 @@ interface Handed {
 const soundTopic = '/uma8/audio';
 const startTimeoutMs = 60_000;
 
-/** The lines of the child that are whole. */
-function handedOf(output: string): Handed[] {
+/** What the child said in whole lines. */
+interface Said {
+  readonly handed: readonly Handed[];
+  readonly aliveNs: readonly bigint[];
+}
+
+function saidIn(output: string): Said {
   const lines = output.slice(0, output.lastIndexOf('\n') + 1).split('\n');
-  return lines.slice(0, -1).map((line) => {
-    const [topic = '', sequence, monotonicNs = '0', durationNs = '0'] = line.split(' ');
-    return { topic, sequence: Number(sequence), monotonicNs: BigInt(monotonicNs), durationNs: BigInt(durationNs) };
-  });
+  const words = lines.slice(0, -1).map((line) => line.split(' '));
+  const aliveNs = words.flatMap(([what, ns = '0']) => (what === 'alive' ? [BigInt(ns)] : []));
+  const handed = words.filter(([what]) => what !== 'alive');
+  return {
+    aliveNs,
+    handed: handed.map(([topic = '', sequence, monotonicNs = '0', durationNs = '0']) => {
+      return { topic, sequence: Number(sequence), monotonicNs: BigInt(monotonicNs), durationNs: BigInt(durationNs) };
+    }),
+  };
+}
+
+/** The longest gap in `aliveNs` in the second before the kill, in seconds, without the pause that it makes itself. */
+function longestGapS(aliveNs: readonly bigint[], killedNs: bigint): number {
+  const times = [...aliveNs, killedNs].filter((ns) => ns <= killedNs);
+  const gaps = times.map((ns, index) => (killedNs - ns < 1_000_000_000n ? Number(ns - (times[index - 1] ?? ns)) : 0));
+  return Math.max(0, Math.max(...gaps) / 1e9 - 0.01);
 }
 
 /** Records into a new folder, kills `aliveMs` after the first sound, repairs, and compares. @throws when the repair or the start fails. */
@@ -80,7 +99,7 @@ async function killOnce(sound: 'pcm' | 'flac', aliveMs: number, seed: number): P
     const problem = reports.find((report) => report.problem !== '')?.problem;
     if (problem !== undefined) throw new Error(problem);
     const recorded = filesBelow(join(folder, 'recordings'), '.mcap').flatMap((path) => messageSequences(path));
-    return lossOf(sound, handedOf(output), recorded, killedNs);
+    return lossOf(sound, saidIn(output), recorded, killedNs);
   } finally {
     child.kill('SIGKILL');
     rmSync(folder, { recursive: true, force: true });
@@ -89,7 +108,7 @@ async function killOnce(sound: 'pcm' | 'flac', aliveMs: number, seed: number): P
 
 function lossOf(
   sound: 'pcm' | 'flac',
-  handed: readonly Handed[],
+  { handed, aliveNs }: Said,
   recorded: readonly { readonly topic: string; readonly sequence: number }[],
   killedNs: bigint,
 ): CrashLoss {
@@ -117,6 +136,7 @@ function lossOf(
     soundS: missingSound.reduce((sum, { durationNs }) => sum + seconds(durationNs), 0),
     soundToKillS: Math.max(0, seconds(killedNs - (lastEndNs ?? killedNs))),
     slowS: missingSlow.reduce((longest, { monotonicNs }) => Math.max(longest, seconds(killedNs - monotonicNs)), 0),
+    stalledS: longestGapS(aliveNs, killedNs),
     handed: handed.length,
     missing: missing.length,
     wrong: wrong.length + recorded.length - found.size,

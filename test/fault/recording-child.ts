@@ -1,10 +1,13 @@
 /**
  * Records emulated sensors in real time, as the agent does, until it is killed. Before each message is handed to the recorder it says so
- * on its standard output, which a kill does not take back: `topic sequence monotonicNs durationNs`.
+ * on its standard output, which a kill does not take back: `topic sequence monotonicNs durationNs`. In between it says `alive
+ * monotonicNs` every 10 ms, when another file has taken a few bytes: longer gaps are the machine's, which had no time for this process.
  */
 
 import { writeSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SystemClock } from '../../agent/clock.ts';
 import { parseConfig } from '../../agent/config/load.ts';
 import { Graph } from '../../agent/graph.ts';
@@ -44,6 +47,16 @@ graph.subscribeAll('recorder', ({ topic, type, sequence, stamp, data }) => {
   writeSync(1, `${topic} ${sequence} ${stamp.monotonicNs} ${durationNs(type, data)}\n`);
   recorder.write({ topic, type, sequence, stamp, data });
 });
+
+async function sayAlive(): Promise<never> {
+  const file = await open(join(folder, 'alive'), 'w');
+  for (;;) {
+    await file.write('alive\n', 0);
+    writeSync(1, `alive ${process.hrtime.bigint()}\n`);
+    await sleep(10);
+  }
+}
+
 const sensors = sensorNodes(config.sensors, { graph, clock, report, appendTelemetry: () => {} });
 const forEver = new AbortController().signal;
-await Promise.all(sensors.map((sensor) => sensor.run(forEver)));
+await Promise.all([sayAlive(), ...sensors.map((sensor) => sensor.run(forEver))]);
