@@ -173,13 +173,13 @@ function fromOverview(
   toS: number,
 ): SeriesStatistics {
   let [count, sum, squares, min, max] = [0, 0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  let [gaps, run, longestRun, coveredS] = [0, 0, 0, 0];
+  let [gaps, run, longestRun] = [0, 0, 0];
+  const counts: number[] = [];
   const seen: number[] = [];
   for (const part of parts) {
     part.mean.forEach((mean, at) => {
       const startS = part.startS + at * part.periodS;
       if (startS < fromS - 1e-9 || startS + part.periodS > toS + 1e-9) return;
-      coveredS += part.periodS;
       const weight = part.count[at] as number;
       if (!(weight > 0)) {
         run += 1;
@@ -188,6 +188,7 @@ function fromOverview(
         return;
       }
       run = 0;
+      counts.push(weight);
       count += weight;
       sum += mean * weight;
       squares += (part.meanSquare[at] as number) * weight;
@@ -204,7 +205,7 @@ function fromOverview(
     basis: 'overview',
     share: 1,
     count,
-    rateHz: coveredS > 0 ? count / coveredS : 0,
+    rateHz: steadyRate(counts, parts[0]?.periodS ?? 1),
     gaps: tellsPauses ? gaps : null,
     longestS: tellsPauses && longestRun > 0 ? longestRun : null,
     missing: null,
@@ -215,4 +216,10 @@ function fromOverview(
     histogram: valuesOf(Float64Array.from(seen)).histogram,
     histogramOf: track.kind === 'sound' ? 'levels' : 'means',
   };
+}
+
+/** Without the first and the last period, in which a recording begins and ends. */
+function steadyRate(counts: readonly number[], periodS: number): number {
+  const inner = counts.length > 4 ? counts.slice(1, -1) : counts;
+  return inner.length === 0 ? 0 : inner.reduce((sum, one) => sum + one, 0) / inner.length / periodS;
 }

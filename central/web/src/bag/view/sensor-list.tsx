@@ -17,7 +17,9 @@ const manyTopics = 12;
 export function SensorList({ info, rows, chosen, onChoose }: SensorListProps) {
   const [filter, setFilter] = useState('');
   const words = filter.trim().toLowerCase();
-  const topics = info.topics.filter(({ name, type }) => `${name} ${type}`.toLowerCase().includes(words));
+  const topics = info.topics
+    .filter(({ name, type }) => `${name} ${type}`.toLowerCase().includes(words))
+    .toSorted((one, other) => rankOf(one) - rankOf(other) || one.name.localeCompare(other.name));
   return (
     <section className="panel bag-sensors" aria-labelledby="bag-sensors">
       <h2 id="bag-sensors" className="panel-title">
@@ -44,6 +46,13 @@ export function SensorList({ info, rows, chosen, onChoose }: SensorListProps) {
       {topics.length === 0 && <p className="faint">No topic is called so.</p>}
     </section>
   );
+}
+
+/** Sound, sensors, bookkeeping, what is shown otherwise, what is not shown. */
+function rankOf({ kind, fields }: TopicInfo): number {
+  if (kind === 'sound') return 0;
+  if (kind === 'numbers') return fields.some(({ usual }) => usual) ? 1 : 2;
+  return kind === 'none' ? 4 : 3;
 }
 
 interface TopicProps {
@@ -75,6 +84,8 @@ function Topic({ topic, durationS, rows, chosen, onChoose }: TopicProps) {
         {topicTitle(topic)}
       </p>
       <p className="bag-topic-facts">{topicFacts(topic, durationS)}</p>
+      {topic.kind === 'events' && <p className="faint">Marked above the rows.</p>}
+      {topic.kind === 'list' && <p className="faint">Listed below the rows.</p>}
       {topic.reason === '' ? (
         <div className={topic.kind === 'sound' ? 'bag-choices bag-choices-sound' : 'bag-choices'}>{choices(usual)}</div>
       ) : (
