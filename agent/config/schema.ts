@@ -123,14 +123,14 @@ const recorder = section('The recording of everything, as MCAP segments.', {
     'Most memory that ring_s may take; beyond it the oldest go.',
   ),
   pre_roll_s: key(
-    z.number().min(0).max(60).default(10),
+    z.number().min(0).max(30).default(10),
     's',
     'How much of all topics a snapshot holds before it was asked for.',
   ),
   post_roll_s: key(
-    z.number().min(0).max(60).default(5),
+    z.number().min(0.1).max(30).default(5),
     's',
-    'How much of all topics a snapshot holds after it was asked for; 60 s with pre_roll_s at most.',
+    'How much of all topics a snapshot holds after it was asked for.',
   ),
   disk_share: key(
     z.number().min(0.01).max(0.95).default(0.7),
@@ -281,6 +281,15 @@ const graph = section('How the nodes talk to each other.', {
   }),
 });
 
+/** What is synchronised where no topics are given, as far as it is on. */
+const sensorTopics = [
+  '/uma8/audio',
+  '/plantower/particulate',
+  '/sds011/particulate',
+  '/sps30/particulate',
+  '/bme680/temperature',
+];
+
 const synchroniser = section(
   'The messages of several topics that belong together in time, as an index on /fender/sets.',
   {
@@ -288,21 +297,22 @@ const synchroniser = section(
     policy: key(
       z.enum(['approximate', 'exact']).default('approximate'),
       'none',
-      'How, as in ROS 2 message_filters: approximate is its ApproximateTime, exact wants equal stamps.',
+      'How, as in ROS 2 message_filters: approximate is its ApproximateTime, exact wants equal stamps and knows no slop, penalty or bounds.',
     ),
     topics: key(
       z
         .array(rosName)
         .refine((topics) => topics.length === 0 || (topics.length >= 2 && topics.length <= 9), 'none, or 2 to 9 topics')
         .refine((topics) => new Set(topics).size === topics.length, 'each topic once')
+        .refine((topics) => !topics.includes('/fender/sets'), 'other topics than the sets themselves')
         .default([]),
       'none',
       'The topics, also of graph.ros2.topics; none for the sound, the particulate sensor and the temperature, as far as they are on.',
     ),
     queue_size: key(
-      z.int().min(1).max(1000).default(100),
+      z.int().min(1).max(200).default(100),
       'count',
-      'Messages of each topic that may wait for their set: at least what the fastest topic sends in two periods of the slowest.',
+      'Messages of each topic that may wait for their set: more than the fastest topic sends while those of another are on their way.',
     ),
     slop_ms: key(
       z.number().min(0).max(3_600_000).default(600),
@@ -317,10 +327,17 @@ const synchroniser = section(
     inter_message_lower_bounds_ms: key(
       z.record(rosName, z.number().min(0).max(3_600_000)).default({}),
       'ms',
-      'Per topic, the time that its messages are apart at least, for instance {/uma8/audio: 99}; lets a set be published earlier.',
+      'Per synchronised topic, the time that its messages are apart at least, for instance {/uma8/audio: 99}; lets a set be published earlier, and a topic slower than each 10 s be waited for.',
     ),
   },
-);
+).superRefine(({ topics, inter_message_lower_bounds_ms: bounds }, context) => {
+  const synchronised = topics.length > 0 ? topics : sensorTopics;
+  for (const topic of Object.keys(bounds)) {
+    if (synchronised.includes(topic)) continue;
+    const message = `bounds of synchronised topics only (${synchronised.join(', ')})`;
+    context.addIssue({ code: 'custom', path: ['inter_message_lower_bounds_ms', topic], message });
+  }
+});
 
 /** The whole configuration file. */
 export const agentConfigSchema = section('Configuration of the Fender agent, the process in the vehicle.', {
