@@ -30,7 +30,7 @@ describe('the clock', () => {
     ['little more than the threshold back', -51n * MS],
   ])('reports a step of %s once, before the first stamp in the new time', (_name, stepNs) => {
     const time = new SimulatedTime();
-    const clock = new SystemClock(OPTIONS, time);
+    const clock = new SystemClock(OPTIONS, time, async () => GOOD);
     const heard: ClockStep[] = [];
     const stop = new AbortController();
     void clock.run(stop.signal, (step) => heard.push(step));
@@ -102,7 +102,7 @@ describe('the clock', () => {
 
   it('tells steps that came before anybody listened', () => {
     const time = new SimulatedTime();
-    const clock = new SystemClock(OPTIONS, time);
+    const clock = new SystemClock(OPTIONS, time, async () => GOOD);
     time.offsetNs += SECOND;
     const step = clock.check();
     const heard: (ClockStep | null)[] = [];
