@@ -17,8 +17,12 @@ const OPEN_SETS = 3;
 const START_GRACE_NS = 10_000_000_000n;
 /** A topic that was heard once may be so slow; after that it does not set the pace. */
 const SECOND_GRACE_NS = 60_000_000_000n;
+/** A topic whose messages are known to be far apart may take so many times longer than that in both. */
+const GRACE_BOUNDS = 3n;
 
 interface TopicPace {
+  /** Its messages never come closer together, in ns. */
+  readonly lowerBoundNs: bigint;
   readonly intervalsNs: number[];
   lastNs: bigint | null;
   /** Null until the second message. */
@@ -39,10 +43,11 @@ export class SetCadence {
   #missed = 0;
   #openMissed = 0;
 
-  constructor(topics: number) {
+  /** `lowerBoundsNs`: of each topic, how far its messages are apart at least, in ns; 0 where that is not known. */
+  constructor(lowerBoundsNs: readonly bigint[]) {
     const unheard = { lastNs: null, periodNs: null, leftOver: 0 };
-    this.#topics = Array.from({ length: topics }, () => ({ ...unheard, intervalsNs: [] }));
-    this.#unheard = topics;
+    this.#topics = lowerBoundsNs.map((lowerBoundNs) => ({ ...unheard, lowerBoundNs, intervalsNs: [] }));
+    this.#unheard = lowerBoundsNs.length;
   }
 
   /** Time between sets when all is well, in ns: the period of the slowest topic; null while it may be of one not known yet. */
@@ -116,17 +121,20 @@ export class SetCadence {
   /** Counts what is missing by now, on the clock of the stamps. */
   look(nowNs: bigint): void {
     this.#nowNs = nowNs;
-    if (this.#dueFromNs === null && this.#firstNs !== null && nowNs - this.#firstNs > START_GRACE_NS) {
-      this.#dueFromNs = this.#firstNs + START_GRACE_NS;
-    }
     const { periodNs } = this;
-    if (periodNs === null || !this.#isGap(nowNs, periodNs)) return;
+    if (periodNs === null) return;
+    // No topic may be slow any more: one that was not heard is missing from now on.
+    this.#dueFromNs ??= nowNs;
+    if (!this.#isGap(nowNs, periodNs)) return;
     this.#openMissed = Math.max(this.#openMissed, this.#dueBy(nowNs, periodNs) - OPEN_SETS);
   }
 
-  #mayBeSlow({ lastNs }: TopicPace): boolean {
-    if (lastNs !== null) return this.#nowNs - lastNs <= SECOND_GRACE_NS;
-    return this.#firstNs === null || this.#nowNs - this.#firstNs <= START_GRACE_NS;
+  #mayBeSlow({ lastNs, lowerBoundNs }: TopicPace): boolean {
+    const sinceNs = lastNs ?? this.#firstNs;
+    if (sinceNs === null) return true;
+    const usualNs = lastNs === null ? START_GRACE_NS : SECOND_GRACE_NS;
+    const boundNs = GRACE_BOUNDS * lowerBoundNs;
+    return this.#nowNs - sinceNs <= (boundNs > usualNs ? boundNs : usualNs);
   }
 
   /** Whether there was no set for so long before `untilNs` that sets are missing. */

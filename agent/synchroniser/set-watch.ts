@@ -73,6 +73,6 @@ function silence({ silentTopics }: SetsNow): string {
 
 function cureOf({ silentTopics, slopNs }: SetsNow): string {
   return silentTopics.length > 0
-    ? `See what is with ${silentTopics.join(', ')}, or take it out of synchroniser.topics.`
+    ? `See what is with ${silentTopics.join(', ')}, take it out of synchroniser.topics or, where it is so slow, give its synchroniser.inter_message_lower_bounds_ms.`
     : `Raise synchroniser.slop_ms (${Number(slopNs) / 1e6} now) or synchroniser.queue_size: the messages are there, but not close enough together.`;
 }

@@ -35,7 +35,7 @@ export interface SynchroniserOptions {
   /** The longest time between the messages of one set; not for the exact policy. */
   readonly slopNs: bigint;
   readonly agePenalty: number;
-  /** By topic: its messages never come closer together than this; lets a set be certain earlier. */
+  /** By topic: its messages never come closer together than this; lets a set be certain earlier, and a slow topic be waited for. */
   readonly lowerBoundsNs: Readonly<Record<string, bigint>>;
 }
 
@@ -55,6 +55,7 @@ const SILENT_NS = 3_000_000_000;
 
 interface TopicState {
   readonly topic: string;
+  readonly lowerBoundNs: bigint;
   lastStampNs: bigint | null;
   heardAtNs: bigint | null;
   messages: number;
@@ -93,8 +94,8 @@ export class SynchroniserNode {
     this.#policy = this.#approximate ?? new ExactTime(bounds);
     this.#indexes = new Map(topics.map((topic, index) => [topic, index]));
     const unheard = { lastStampNs: null, heardAtNs: null, messages: 0, reordered: 0, duplicates: 0, refused: 0 };
-    this.#topics = topics.map((topic) => ({ topic, ...unheard }));
-    this.#cadence = new SetCadence(topics.length);
+    this.#topics = topics.map((topic, index) => ({ topic, lowerBoundNs: lowerBoundsNs[index] ?? 0n, ...unheard }));
+    this.#cadence = new SetCadence(lowerBoundsNs);
     this.#publish = parts.graph.advertise(synchronizedSetTopic);
   }
 
@@ -208,8 +209,9 @@ export class SynchroniserNode {
 
   #silentTopics(nowNs: bigint): string[] {
     return this.#topics
-      .filter(({ heardAtNs }, index) => {
-        const limitNs = Math.max(SILENT_NS, SILENT_PERIODS * (this.#cadence.topicPeriodNs(index) ?? 0));
+      .filter(({ heardAtNs, lowerBoundNs }, index) => {
+        const periodNs = this.#cadence.topicPeriodNs(index) ?? Number(lowerBoundNs);
+        const limitNs = Math.max(SILENT_NS, SILENT_PERIODS * periodNs);
         return heardAtNs === null || Number(nowNs - heardAtNs) > limitNs;
       })
       .map(({ topic }) => topic);

@@ -220,6 +220,26 @@ describe('what comes in badly', () => {
     expect(bench.node.figures()).toMatchObject({ sets: 0, completeness: 0, skewMedianNs: Number.NaN });
   });
 
+  it.each([
+    ['is waited for where its bound is known', { '/slow': 100_000n * ms }, ['ok'], 0],
+    ['is missing until its second message else, and the cure is told', {}, ['stalled', 'ok', 'stalled', 'ok'], 200],
+  ])('a topic of every two minutes %s', async (_name, lowerBoundsNs, codes, mostMissed) => {
+    const bench = new Bench({ lowerBoundsNs });
+    for (let round = 0; round < 6; round += 1) {
+      bench.pass(90, ['/slow']);
+      bench.publish('/slow');
+      bench.pass(30, ['/slow']);
+    }
+    await bench.end();
+    expect(bench.codes.filter((code) => code !== 'incomplete')).toEqual(codes);
+    if (codes.includes('stalled')) {
+      expect(bench.diagnostics[0]?.cure).toContain('/slow');
+      expect(bench.diagnostics[0]?.cure).toContain('inter_message_lower_bounds_ms');
+    }
+    expect(bench.sets.length).toBeGreaterThanOrEqual(5);
+    expect(bench.node.figures().missedSets).toBeLessThanOrEqual(mostMissed);
+  });
+
   it('sets that come only now and then are incomplete', async () => {
     const bench = new Bench();
     for (let round = 0; round < 30; round += 1) {
@@ -274,9 +294,8 @@ describe('what comes in badly', () => {
     }
   });
 
-  it('holds a bounded number of messages of a million, and none of their data', async () => {
+  it('holds a bounded number of messages, however many come', async () => {
     const bench = new Bench({ topics: ['/fast', '/never'], queueSize: 7 });
-    bench.published.length = 0;
     for (let index = 0; index < 20_000; index += 1) {
       bench.nowNs += 1n;
       bench.publish('/fast');
@@ -340,6 +359,14 @@ describe('the configuration', () => {
     expect(of('sensors: { particulate: { model: none }, bme680: { device: none } }')).toBeNull();
   });
 
+  it('takes bounds of all topics that it chooses itself, also of those that are off', () => {
+    for (const model of ['plantower', 'sds011', 'sps30']) {
+      for (const topic of of(`sensors: { particulate: { model: ${model} } }`)?.topics ?? []) {
+        expect(of(`synchroniser: { inter_message_lower_bounds_ms: { ${topic}: 9 } }`)?.topics).toHaveLength(3);
+      }
+    }
+  });
+
   it('takes any topics, and bounds of their messages', () => {
     expect(
       of('synchroniser: { topics: [/imu/data, /uma8/audio], inter_message_lower_bounds_ms: { /uma8/audio: 99.5 } }'),
@@ -350,7 +377,14 @@ describe('the configuration', () => {
     ['topics: [/one]', 'none, or 2 to 9 topics'],
     ['topics: [/one, /one]', 'each topic once'],
     ['topics: [one, /two]', 'an absolute ROS name like /imu/data'],
+    ['topics: [/fender/sets, /two]', 'other topics than the sets themselves'],
+    ['queue_size: 201', 'a whole number from 1 to 200'],
     ['slop_ms: -1', 'a number from 0 to 3600000'],
+    [
+      'topics: [/one, /two], inter_message_lower_bounds_ms: { /one: 5, /tow: 7 }',
+      'bounds_ms./tow: expected bounds of synchronised topics only (/one, /two), found 7',
+    ],
+    ['inter_message_lower_bounds_ms: { /imu/data: 7 }', 'synchronised topics only (/uma8/audio, '],
   ])('refuses %s', (text, expected) => {
     expect(() => of(`synchroniser: { ${text} }`)).toThrow(expected);
   });
