@@ -19,6 +19,8 @@ export interface BagJoin {
 
 /** Tells of the whole of its segment, so it would be wrong in another file. */
 const wholeSegmentAttachment = 'fender.overview';
+/** Counts the messages of the file that it is in: `ros2 bag` writes it. */
+const wholeFileMetadata = 'rosbag2';
 
 /** The profile of a bag made of all files. @throws RecordingError `not-joinable` */
 function joinedProfile(set: BagSet): string {
@@ -98,7 +100,9 @@ async function join(
 ): Promise<BagJoin> {
   return writeBag(out, paths, joinedProfile(set), work, async (writer) => {
     for (const { metadata } of set.files) {
-      for (const each of metadata) await writer.addMetadata(each.name, each.metadata);
+      for (const each of metadata) {
+        if (each.name !== wholeFileMetadata) await writer.addMetadata(each.name, each.metadata);
+      }
     }
     await writer.addMetadata(record.name, record.values);
     const counts = await copyAll(set, writer, work);

@@ -82,19 +82,24 @@ export async function* scanRecords(source: ByteSource, onSearch: OnSearch = () =
   let sawChunk = false;
   while (offset < source.size) {
     const found = await recordAt(search, offset, sawChunk);
-    if ('item' in found) {
+    if ('item' in found && !(await hidesChunk(search, found.item))) {
       yield found.item;
       offset += found.item.bytes.byteLength;
       sawChunk ||= found.item.kind === 'chunk';
       if (found.item.kind === 'record' && found.item.opcode === Opcode.DATA_END) return;
       continue;
     }
+    const { reason, framedEnd, isChunk } = 'item' in found ? overlapping : found;
     // Messages in the open count only in a file without chunks: those of a damaged chunk have nothing that vouches for them.
-    sawChunk ||= found.isChunk === true || (await nextChunk(search, offset + 1)) < source.size;
-    const framed = found.framedEnd !== null && (await plausibleAt(source, found.framedEnd));
-    const wanted = sawChunk ? 'records' : 'records and messages';
-    const next = framed ? (found.framedEnd as number) : await findRecord(search, offset + 1, wanted);
-    yield { kind: 'damage', offset, bytes: next - offset, reason: found.reason };
+    sawChunk ||= isChunk === true || (await nextChunk(search, offset + 1)) < source.size;
+    let next = framedEnd;
+    if (next === null || !(await plausibleAt(source, next))) {
+      next = await findRecord(search, offset + 1, sawChunk ? 'records' : 'records and messages');
+    } else if (sawChunk) {
+      // A length that lies may lead over whole chunks.
+      next = Math.min(next, await nextChunk(search, offset + 1));
+    }
+    yield { kind: 'damage', offset, bytes: next - offset, reason };
     offset = next;
   }
 }
@@ -102,6 +107,15 @@ export async function* scanRecords(source: ByteSource, onSearch: OnSearch = () =
 type Found =
   | { item: Exclude<ScanItem, { kind: 'damage' }> }
   | { reason: string; framedEnd: number | null; isChunk?: boolean };
+
+const overlapping: Exclude<Found, { item: unknown }> = { reason: 'record that reaches into a chunk', framedEnd: null };
+
+/** Whether a record that has no CRC, and nothing plausible behind it, has a whole chunk begin in it: then its length lies. */
+async function hidesChunk(search: Search, item: Exclude<ScanItem, { kind: 'damage' }>): Promise<boolean> {
+  if (item.kind !== 'record' || item.opcode === Opcode.DATA_END) return false;
+  const end = item.offset + item.bytes.byteLength;
+  return !(await plausibleAt(search.source, end)) && (await nextChunk(search, item.offset + 1)) < end;
+}
 
 /**
  * The whole record at an offset, or why there is none; `framedEnd` is where the next would start if its length is true.

@@ -213,7 +213,7 @@ const bombs = {
       const message = Buffer.alloc(31);
       message[0] = 5;
       message.writeBigUInt64LE(22n, 1);
-      madeBombs = { zeros: bombOf(Buffer.alloc(64 << 20)), messages: bombOf(Buffer.alloc(31 << 20, message)) };
+      madeBombs = { zeros: bombOf(Buffer.alloc(64 << 20)), messages: bombOf(Buffer.alloc(31 << 18, message)) };
     }
     return madeBombs;
   },
