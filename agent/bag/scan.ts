@@ -206,7 +206,7 @@ const dataOpcodes: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Whether the data ends before `from`, where a summary should start: it does if a summary goes from there to the end of the bytes,
+ * Whether the data ends before `from`, where a summary should start: it does if a summary goes from there to the end of the file,
  * and if there is something like one and no chunk, or in a file without chunks no message, behind it.
  */
 async function endsData(search: Search, from: number, sawChunk: boolean): Promise<boolean> {
@@ -221,11 +221,9 @@ async function endsData(search: Search, from: number, sawChunk: boolean): Promis
       break;
     }
     offset += recordHeadBytes + head.contentBytes;
-    if (head.opcode === Opcode.FOOTER) break;
+    // With the closing magic behind it.
+    if (head.opcode === Opcode.FOOTER && offset + magicBytes.byteLength === source.size) return true;
   }
-  // Up to the closing magic, or cut off between two records or in the head of one.
-  const left = source.size - offset;
-  if (left >= 0 && left <= magicBytes.byteLength) return true;
   if (sawMessage && !sawChunk) return false;
   return (await nextChunk(search, from)) === source.size;
 }
