@@ -88,7 +88,11 @@ function series(
 }
 
 /** An inertial unit at 100 Hz, a GNSS receiver at 5 Hz and a CAN bus at 50 Hz over 20 s; chunks compressed by `compression`. */
-export async function foreignBag(path: string, compressChunk?: McapWriterOptions['compressChunk']): Promise<void> {
+export async function foreignBag(
+  path: string,
+  compressChunk?: McapWriterOptions['compressChunk'],
+  chunkSize = 64 * 1024,
+): Promise<void> {
   const [imu, fix] = [readSchemaText('sensor_msgs/msg/Imu'), readSchemaText('sensor_msgs/msg/NavSatFix')];
   const [imuWriter, fixWriter, canWriter] = [imu, fix, canFrame].map(
     (text) => new MessageWriter(parse(text, { ros2: true })),
@@ -145,7 +149,7 @@ export async function foreignBag(path: string, compressChunk?: McapWriterOptions
       ),
     },
   ];
-  await writeBag(path, topics, compressChunk === undefined ? {} : { compressChunk });
+  await writeBag(path, topics, { chunkSize, ...(compressChunk === undefined ? {} : { compressChunk }) });
 }
 
 /** LZ4 frame (LZ4 Frame Format 1.6) of blocks that are stored as they are. */

@@ -36,7 +36,7 @@ const units: readonly (readonly [RegExp, string, number])[] = [
 
 /** Bookkeeping, and what says how sure the rest is. */
 const rarelyWanted =
-  /covariance|variance$|_standard$|typical_size|count_(from|to)|count_per|position_covariance_type|^status\.|gas_valid|heater_stable|^time_ref|\bis_|^sequences?\b|^stamps\b|_ns\b|^missed_|dlc|^id$|^err/;
+  /covariance|variance$|_standard$|typical_size|count_(from|to)|count_per|position_covariance_type|^status\.|gas_valid|heater_stable|^time_ref|\bis_|^sequences?\b|^stamps\b|_ns\b|^missed_|^skew$|dlc|^id$|^err/;
 
 /** Channel `channel` of a sound. */
 export function soundField(channel: number): FieldInfo {

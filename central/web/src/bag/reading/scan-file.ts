@@ -1,10 +1,11 @@
 /**
  * Makes the index of a file that has none: one that is still being written, was cut off, or whose end is damaged. Walks from
- * record to record, in bounded memory, up to the first that is none.
+ * record to record, in bounded memory; behind damage it goes on at the next chunk.
  */
 import { type McapTypes, Opcode } from '@mcap/core';
 import { BagError, type BagFault } from './bag-error.ts';
 import type { ByteSource } from './byte-source.ts';
+import { maxChunkBytes } from './decompress.ts';
 import { type ChunkPlace, channelRecords, type FileIndex, readChunk, recoverCure } from './file-index.ts';
 
 const recordHeadBytes = 9;
@@ -13,6 +14,11 @@ const smallestWindowBytes = 16 * 1024;
 /** A schema, a channel or a name is never larger. */
 const largestSmallRecord = 4 * 1024 * 1024;
 const longestRunBytes = 1024 * 1024;
+/** Behind damage, chunks are looked for this far, and as often. */
+const farthestSearch = 64 * 1024 * 1024;
+const mostDamage = 40;
+/** Opcode, length, start, end, plain size, CRC, name of the compression (`zstd` at most), size of the records. */
+const chunkHeadBytes = 9 + 8 + 8 + 8 + 4 + 4 + 4 + 8;
 /** A recording of a day in chunks of 100 ms. */
 const mostChunks = 1_000_000;
 
@@ -51,9 +57,9 @@ export async function scanFile(
   onProgress: (done: number, total: number) => void,
 ): Promise<FileIndex> {
   const scan = new Scan(source);
-  let offset = 8;
-  let damage: BagFault | null = null;
-  for (let record = 0; offset < source.size; record += 1) {
+  const damage: BagFault[] = [];
+  let offset: number | null = 8;
+  for (let record = 0; offset !== null && offset < source.size; record += 1) {
     if (record % 512 === 0) onProgress(offset, source.size);
     try {
       const length = await scan.record(offset);
@@ -61,21 +67,51 @@ export async function scanFile(
       offset += length;
     } catch (error) {
       if (!(error instanceof BagError)) throw error;
-      damage = { ...error.fault, cure: recoverCure };
-      break;
+      damage.push(error.fault);
+      offset = damage.length > mostDamage ? null : await nextChunk(source, (error.fault.offset ?? offset) + 1);
     }
   }
   await scan.chunkEnded();
+  const [first] = damage;
   if (scan.index.chunks.length === 0) {
-    const found = damage ?? reason;
+    const found = first ?? reason;
     throw new BagError(source.name, found.offset, `nothing in it can be read: ${found.message}`);
   }
-  scan.index.faults.push(
-    damage === null
-      ? { ...reason, message: `it has no usable index (${reason.message}) and was read through` }
-      : { ...damage, message: `${damage.message}; shown is what comes before` },
-  );
+  if (first === undefined) {
+    scan.index.faults.push({ ...reason, message: `it has no usable index (${reason.message}) and was read through` });
+  }
+  scan.index.faults.unshift(...damage.map((fault) => ({ ...fault, cure: recoverCure })));
   return scan.index;
+}
+
+/**
+ * The next place behind damage where a chunk begins, as far as its head tells: fields that fit each other, and a compression that
+ * is known. Null when there is none near.
+ */
+async function nextChunk(source: ByteSource, fromOffset: number): Promise<number | null> {
+  const end = Math.min(source.size, fromOffset + farthestSearch);
+  for (let offset = fromOffset; offset + chunkHeadBytes <= end; offset += largestWindowBytes) {
+    const length = Math.min(largestWindowBytes + chunkHeadBytes, source.size - offset);
+    const bytes = await source.read(offset, length);
+    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    for (let at = bytes.indexOf(Opcode.CHUNK); at >= 0; at = bytes.indexOf(Opcode.CHUNK, at + 1)) {
+      if (at + chunkHeadBytes > length) break;
+      if (isChunkHead(view, at, source.size - offset - at)) return offset + at;
+    }
+  }
+  return null;
+}
+
+function isChunkHead(view: DataView, at: number, left: number): boolean {
+  const length = view.getBigUint64(at + 1, true);
+  if (length > BigInt(left - recordHeadBytes) || length < 40n) return false;
+  if (view.getBigUint64(at + 9, true) > view.getBigUint64(at + 17, true)) return false;
+  if (view.getBigUint64(at + 25, true) > BigInt(maxChunkBytes)) return false;
+  const nameBytes = view.getUint32(at + 37, true);
+  if (nameBytes !== 0 && nameBytes !== 3 && nameBytes !== 4) return false;
+  const name = String.fromCharCode(...Array.from({ length: nameBytes }, (_, byte) => view.getUint8(at + 41 + byte)));
+  if (!['', 'lz4', 'zstd'].includes(name)) return false;
+  return view.getBigUint64(at + 41 + nameBytes, true) + 40n + BigInt(nameBytes) === length;
 }
 
 class Scan {

@@ -1,0 +1,159 @@
+/** How the viewer reads bags, without a browser: what long spans are drawn from, and that no damage does more than be told. */
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BagError } from '../../../central/web/src/bag/reading/bag-error.ts';
+import type { ViewAnswer } from '../../../central/web/src/bag/reading/bag-model.ts';
+import { reading } from '../../../central/web/src/bag/reading/byte-source.ts';
+import { PowerSpectrum } from '../../../central/web/src/bag/reading/fourier.ts';
+import { eventsOf } from '../../../central/web/src/bag/reading/lines-and-events.ts';
+import { openBag } from '../../../central/web/src/bag/reading/open-bag.ts';
+import { parseOverview } from '../../../central/web/src/bag/reading/overview.ts';
+import { statisticsOf } from '../../../central/web/src/bag/reading/statistics.ts';
+import { ViewReader } from '../../../central/web/src/bag/reading/view-reader.ts';
+import { makeHourBag } from '../../bench/hour-bag.ts';
+import { foreignBag } from './bag-fixtures.ts';
+
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'fender-bag-reading-'));
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+async function openFiles(paths: readonly string[]) {
+  const files = await Promise.all(paths.map(async (path) => ({ name: path, blob: new Blob([await readFile(path)]) })));
+  return openBag('test', files, () => undefined);
+}
+
+function seriesNamed(bag: Awaited<ReturnType<typeof openFiles>>, topic: string, field: string) {
+  const track = bag.tracks.find(({ name }) => name === topic);
+  return { topic: track?.id ?? -1, field: track?.infos.findIndex(({ name }) => name === field) ?? -1 };
+}
+
+/** The last answer to a view of the whole bag. */
+async function wholeView(bag: Awaited<ReturnType<typeof openFiles>>, keys: ViewAnswer['series'], width = 300) {
+  const answers: ViewAnswer[] = [];
+  await new ViewReader(bag, (answer) => answers.push(answer)).ask({
+    fromS: 0,
+    toS: bag.durationS,
+    width,
+    series: keys,
+    spectrum: null,
+  });
+  return { first: answers[0], last: answers.at(-1), answers: answers.length };
+}
+
+describe('long spans', () => {
+  it('are drawn from the recorded overview alone, with the extremes of every second', async () => {
+    const { paths } = await makeHourBag({ folder: join(folder, 'long'), seconds: 400, segmentSeconds: 200 });
+    const bag = await openFiles(paths);
+    const before = reading.bytes;
+    const keys = [seriesNamed(bag, '/uma8/audio', 'ch3'), seriesNamed(bag, '/bme680/temperature', 'temperature')];
+    const { last, answers } = await wholeView(bag, keys);
+    expect(answers).toBe(1);
+    expect(reading.bytes).toBe(before);
+    const [sound, temperature] = last?.cells ?? [];
+    expect(temperature?.t.length).toBeGreaterThan(150);
+    expect(Math.max(...(sound?.max ?? []))).toBeGreaterThan(0.3);
+    const [statistics] = await statisticsOf(bag, [keys[0] ?? { topic: 0, field: 0 }], 0, bag.durationS, () => false);
+    expect(statistics).toMatchObject({ basis: 'overview', count: 400 * 48_000, rateHz: 48_000, gaps: 0 });
+  });
+
+  it('are drawn from samples of their chunks without one, and finer where that is little to read', async () => {
+    const { paths } = await makeHourBag({
+      folder: join(folder, 'bare'),
+      seconds: 400,
+      segmentSeconds: 200,
+      overview: false,
+    });
+    const bag = await openFiles(paths);
+    expect(bag.hasOverview).toBe(false);
+    const key = seriesNamed(bag, '/uma8/audio', 'ch0');
+    const before = reading.bytes;
+    const { first, last, answers } = await wholeView(bag, [key]);
+    expect(first?.cells[0]?.t.length).toBe(0);
+    expect(answers).toBeGreaterThan(2);
+    expect(last?.progress).toBe(1);
+    expect(last?.cells[0]?.t.length).toBeGreaterThan(100);
+    expect(reading.bytes - before).toBeLessThan(50 * 1024 * 1024);
+    const [statistics] = await statisticsOf(bag, [key], 0, bag.durationS, () => false);
+    expect(statistics).toMatchObject({ basis: 'sampled', gaps: null, missing: null });
+    expect(statistics?.share).toBeLessThan(0.2);
+    const slow = seriesNamed(bag, '/bme680/pressure', 'fluid_pressure');
+    expect((await statisticsOf(bag, [slow], 0, bag.durationS, () => false))[0]).toMatchObject({
+      basis: 'exact',
+      count: 400,
+    });
+    expect((await eventsOf(bag)).map(({ atS }) => atS)).toEqual([30.25, 90.25, 150.25, 210.25, 270.25, 330.25, 390.25]);
+  });
+});
+
+/** Park and Miller's generator: the same damage for the same seed. */
+function randomFrom(seed: number): () => number {
+  let state = seed % 2_147_483_647 || 1;
+  return () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 2_147_483_647;
+  };
+}
+
+describe('damage', () => {
+  const seed = Math.floor(Math.random() * 1e9);
+
+  it(`of any kind gives an error with its place, or a bag that shows the rest (seed ${seed})`, async () => {
+    await foreignBag(join(folder, 'whole.mcap'), undefined, 4096);
+    const whole = (await readFile(join(folder, 'whole.mcap'))).subarray(0, 300_000);
+    const end = (await readFile(join(folder, 'whole.mcap'))).subarray(-20_000);
+    const random = randomFrom(seed);
+    let [opened, refused] = [0, 0];
+    for (let round = 0; round < 250; round += 1) {
+      const source = round % 3 === 0 ? Buffer.concat([whole.subarray(0, 60_000), end]) : whole.subarray(0, 90_000);
+      const bytes = Uint8Array.from(source.subarray(0, Math.ceil(random() * source.length)));
+      const flips = Math.floor(random() * 6);
+      for (let flip = 0; flip < flips; flip += 1) {
+        // Half of them in the first kilobyte, where lengths are.
+        const at = Math.floor(random() * (flip % 2 === 0 ? Math.min(1000, bytes.length) : bytes.length));
+        bytes[at] = Math.floor(random() * 256);
+      }
+      try {
+        const bag = await openBag('damaged', [{ name: 'damaged.mcap', blob: new Blob([bytes]) }], () => undefined);
+        const keys = bag.tracks.flatMap(({ id, infos }) => infos.map((_, field) => ({ topic: id, field }))).slice(0, 6);
+        const { last } = await wholeView(bag, keys);
+        expect(last?.cells).toHaveLength(keys.length);
+        await statisticsOf(bag, keys, 0, bag.durationS, () => false);
+        opened += 1;
+      } catch (error) {
+        if (!(error instanceof BagError)) throw error;
+        expect(error.fault.message).not.toMatch(/undefined|NaN|\[object/);
+        refused += 1;
+      }
+    }
+    expect(opened).toBeGreaterThan(20);
+    expect(refused).toBeGreaterThan(20);
+  });
+
+  it('of an overview leaves the bag without one', () => {
+    for (const text of [
+      '',
+      '{',
+      'null',
+      '[]',
+      '{"version":2}',
+      '{"version":1,"period_ns":"0","start_ns":"0","periods":1,"series":[]}',
+    ]) {
+      expect(parseOverview(text, 0n)).toEqual([]);
+    }
+    const huge = '{"version":1,"period_ns":"1","start_ns":"0","periods":1e15,"series":[{"topic":"a","field":"b"}]}';
+    expect(parseOverview(huge, 0n)).toEqual([]);
+  });
+});
+
+it('finds a full-scale tone at 0 dB in its frequency', () => {
+  const spectrum = new PowerSpectrum(1024);
+  spectrum.transform(Float32Array.from({ length: 1024 }, (_, at) => Math.sin((2 * Math.PI * 64 * at) / 1024)));
+  expect(10 * Math.log10(spectrum.power[64] ?? 0)).toBeCloseTo(0, 3);
+  expect(10 * Math.log10(spectrum.power[80] ?? 1)).toBeLessThan(-100);
+});
