@@ -115,7 +115,7 @@ async function askDaemons(run: RunCommand, exists: (path: string) => Promise<boo
 
 function runCommand(command: string, args: readonly string[]): Promise<string> {
   return new Promise((resolve, reject) => {
-    execFile(command, args, { timeout: COMMAND_TIMEOUT_MS }, (error, stdout) => {
+    execFile(command, args, { timeout: COMMAND_TIMEOUT_MS, killSignal: 'SIGKILL' }, (error, stdout) => {
       if (error === null) resolve(stdout);
       else reject(error);
     });
