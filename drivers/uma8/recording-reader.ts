@@ -3,7 +3,7 @@
  * 16-bit samples at one rate. Eight channels pass as they are; anything else becomes mono and is placed in space.
  */
 import { spawn } from 'node:child_process';
-import { open, readdir, stat } from 'node:fs/promises';
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { DriverError } from '../error.ts';
 import { stopChild } from './arecord.ts';
@@ -77,10 +77,10 @@ async function samplesOf(
   const handle = await open(file).catch((cause: unknown) => {
     throw new DriverError('bad-recording', `expected a sound file at ${file}, could not open it`, { cause });
   });
-  const { size } = await handle.stat();
-  const header = new Uint8Array(Math.min(HEADER_BYTES, size));
-  await handle.read(header, 0, header.length, 0);
-  const format = readWavFormat(header, size);
+  const format = await readFormat(handle).catch(async (cause: unknown) => {
+    await handle.close();
+    throw new DriverError('bad-recording', `expected a sound file at ${file}, could not read it`, { cause });
+  });
   if (format?.pcm && format.bitsPerSample === 16 && format.sampleRateHz === sampleRateHz && format.channels > 0) {
     const blockBytes = blockFrames * format.channels * 2;
     const end = format.dataOffset + format.dataBytes;
@@ -106,6 +106,14 @@ async function samplesOf(
       ? MICROPHONES.length
       : 1;
   return { channels, bytes: converted(file, sampleRateHz, channels, signal) };
+}
+
+/** What the header of an open file says; null when it is no WAVE file. */
+async function readFormat(handle: FileHandle): Promise<ReturnType<typeof readWavFormat>> {
+  const { size } = await handle.stat();
+  const header = new Uint8Array(Math.min(HEADER_BYTES, size));
+  await handle.read(header, 0, header.length, 0);
+  return readWavFormat(header, size);
 }
 
 /** The bytes that sox makes of a file: raw, signed, 16 bit, little endian. */
