@@ -110,11 +110,13 @@ type Found =
 
 const overlapping: Exclude<Found, { item: unknown }> = { reason: 'record that reaches into a chunk', framedEnd: null };
 
-/** Whether a record that has no CRC, and nothing plausible behind it, has a whole chunk begin in it: then its length lies. */
+/** Whether a whole chunk begins inside a record that has no CRC, and whose length there is reason to doubt: then it lies. */
 async function hidesChunk(search: Search, item: Exclude<ScanItem, { kind: 'damage' }>): Promise<boolean> {
   if (item.kind !== 'record' || item.opcode === Opcode.DATA_END) return false;
   const end = item.offset + item.bytes.byteLength;
-  return !(await plausibleAt(search.source, end)) && (await nextChunk(search, item.offset + 1)) < end;
+  const isStrange = summaryOpcodes.has(item.opcode) || !fieldsFill(item.bytes, item.opcode);
+  if (!isStrange && (await plausibleAt(search.source, end))) return false;
+  return (await nextChunk(search, item.offset + 1)) < end;
 }
 
 /**
