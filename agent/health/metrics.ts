@@ -7,6 +7,7 @@ import type { DetectorStatistics } from '../detector/supervisor.ts';
 import type { TopicStatistics } from '../graph.ts';
 import type { ImpactStatistics } from '../impacts/impact-node.ts';
 import type { TopicLoss } from '../recording/loss-ledger.ts';
+import type { PackerStats } from '../recording/recorder-node.ts';
 import { addRosFigures } from '../ros/ros-figures.ts';
 import type { RosStatistics } from '../ros/supervisor.ts';
 import type { SynchroniserFigures } from '../synchroniser/synchroniser-figures.ts';
@@ -55,6 +56,8 @@ export interface RecorderFigures {
   readonly writtenBytes: number;
   readonly queuedBytes: number;
   readonly ringBytes: number;
+  /** Null when sound is recorded as it comes. */
+  readonly packer: PackerStats | null;
 }
 
 /** What of the outbox is shown. */
@@ -169,6 +172,14 @@ function addDetector(out: Exposition, detector: DetectorStatistics, impacts: Imp
   out.gauge('clips_owed', 'Impacts whose clip is still to be made.', impacts.owedClips);
 }
 
+function addPacker(out: Exposition, { compressed, plain }: PackerStats): void {
+  const help = 'Chunks of sound recorded, as FLAC or for want of it as PCM.';
+  out.counter('recorder_sound_chunks_total', help, compressed, { form: 'flac', reason: '' });
+  for (const [reason, count] of Object.entries(plain)) {
+    out.counter('recorder_sound_chunks_total', help, count, { form: 'pcm', reason });
+  }
+}
+
 function addStorage(out: Exposition, recorder: RecorderFigures, outbox: OutboxFigures): void {
   for (const state of ['recording', 'paused', 'stopped']) {
     out.gauge('recorder_state', 'Which state the recording is in.', recorder.state === state ? 1 : 0, { state });
@@ -180,6 +191,7 @@ function addStorage(out: Exposition, recorder: RecorderFigures, outbox: OutboxFi
   out.counter('recorder_segments_total', 'Segments begun.', recorder.segments);
   out.counter('recorder_snapshots_total', 'Snapshots taken.', recorder.snapshots);
   out.gauge('recorder_ring_bytes', 'Bytes of the last seconds in memory.', recorder.ringBytes);
+  if (recorder.packer !== null) addPacker(out, recorder.packer);
   for (const [topic, loss] of Object.entries(recorder.lost)) {
     for (const [reason, count] of Object.entries(loss)) {
       out.counter('recorder_lost_topic_messages_total', 'Messages lost, by topic and reason.', count, {

@@ -18,6 +18,7 @@ export function recorderFigures(stats: RecorderNodeStats): RecorderFigures {
     writtenBytes: stats.writtenBytes,
     queuedBytes: stats.queueBytes,
     ringBytes: stats.ringBytes,
+    packer: stats.packer,
   };
 }
 

@@ -55,7 +55,15 @@ export interface Packer {
   write(message: Message): void;
   /** Resolves when everything taken so far has gone on. */
   drain(): Promise<void>;
+  stats(): PackerStats;
   close(): Promise<void>;
+}
+
+/** What a packer did since it started, in messages. */
+export interface PackerStats {
+  readonly compressed: number;
+  /** Recorded as they came, by reason. */
+  readonly plain: Readonly<Record<'starting' | 'late' | 'refused', number>>;
 }
 
 /** How the recorder is. Counts are since the agent started. */
@@ -78,6 +86,8 @@ export interface RecorderNodeStats {
   readonly lastSyncMonotonicNs: bigint | null;
   readonly ringMessages: number;
   readonly ringBytes: number;
+  /** Null when sound is recorded as it comes. */
+  readonly packer: PackerStats | null;
 }
 
 /** What services, commands and the control socket may do. */
@@ -282,6 +292,7 @@ export class RecorderNode {
       lastSyncMonotonicNs: syncs.reduce((a, b) => (b === null || (a !== null && a >= b) ? a : b), null),
       ringMessages: this.#ring.length,
       ringBytes: this.#ring.bytes,
+      packer: this.#packer?.stats() ?? null,
     };
   }
 
