@@ -2,11 +2,15 @@
  * Keeps two agents out of one data folder: a lock file with the holder's process id and start time, taken over when that
  * process is gone.
  */
-import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError } from './error.ts';
 
 const NAME = 'agent.lock';
+/** Starters that meet over the lock of one that is gone wait for each other this often, so long. */
+const ATTEMPTS = 40;
+const WAIT_MS = 5;
 
 /** Releases the lock; harmless when done already. */
 export type ReleaseLock = () => Promise<void>;
@@ -20,9 +24,9 @@ export async function lockDataFolder(folder: string): Promise<ReleaseLock> {
   const mine = `${process.pid} ${await startTime(process.pid)}\n`;
   try {
     await mkdir(folder, { recursive: true });
-    for (let attempt = 0; attempt < 3; attempt += 1) {
+    for (let attempt = 0; attempt < ATTEMPTS; attempt += 1) {
       if (await create(path, mine)) return () => release(path, mine);
-      await removeStale(path);
+      await removeStale(path, mine);
     }
   } catch (cause) {
     if (cause instanceof AgentError) throw cause;
@@ -53,21 +57,44 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-/** Removes the lock of a process that is gone; throws `locked` when it is alive. */
-async function removeStale(path: string): Promise<void> {
-  const content = await readFile(path, 'utf8').catch(() => '');
-  const [pid = '', started = ''] = content.trim().split(' ');
-  if (pid !== '' && started !== '' && (await startTime(Number(pid))) === started) {
-    throw new AgentError('locked', `${path}: expected no other agent, found process ${pid}: stop it first`, {
+/** Removes the lock of a process that is gone, unless another starter is at it; throws `locked` when it is alive. */
+async function removeStale(path: string, mine: string): Promise<void> {
+  const content = await readLock(path);
+  if (content === null) return;
+  const holder = await aliveHolder(content);
+  if (holder !== null) {
+    throw new AgentError('locked', `${path}: expected no other agent, found process ${holder}: stop it first`, {
       retryable: true,
     });
   }
-  const aside = nameBeside(path);
-  await rename(path, aside).catch(() => {});
-  // Another starter may have been quicker, and this is its new lock: it goes back.
-  const taken = await readFile(aside, 'utf8').catch(() => content);
-  if (taken !== content) await link(aside, path).catch(() => {});
-  await rm(aside, { force: true });
+  // One starter at a time removes a lock, or the slower of two would remove the new lock of the quicker one.
+  const turn = `${path}.takeover`;
+  if (!(await create(turn, mine))) {
+    const whose = await readLock(turn);
+    // Its holder died in these few lines.
+    if (whose !== null && (await aliveHolder(whose)) === null) await rm(turn, { force: true });
+    await sleep(WAIT_MS);
+    return;
+  }
+  try {
+    if ((await readLock(path)) === content) await rm(path, { force: true });
+  } finally {
+    await release(turn, mine);
+  }
+}
+
+/** What is in a lock; null when there is none. */
+function readLock(path: string): Promise<string | null> {
+  return readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return null;
+    throw error;
+  });
+}
+
+/** The process id in a lock, while that process is alive; else null. */
+async function aliveHolder(content: string): Promise<string | null> {
+  const [pid = '', started = ''] = content.trim().split(' ');
+  return pid !== '' && started !== '' && (await startTime(Number(pid))) === started ? pid : null;
 }
 
 let names = 0;
