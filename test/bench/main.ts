@@ -2,6 +2,7 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchAgent } from './agent.ts';
+import { benchBagView, type FrameFigures } from './bag-view.ts';
 import { benchClockCorrection } from './clock-correction.ts';
 import { benchCrash, type Spread } from './crash.ts';
 import { benchEdgeToCentral } from './edge-to-central.ts';
@@ -23,7 +24,7 @@ const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
     kills: { type: 'string', default: '200' },
-    only: { type: 'string', default: 'agent,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros' },
+    only: { type: 'string', default: 'agent,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view' },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -132,6 +133,21 @@ async function crashRows(): Promise<Row[]> {
   ];
 }
 
+async function viewRows(): Promise<Row[]> {
+  const figures = await benchBagView();
+  const frames = ({ perSecond, p99Ms, longestMs }: FrameFigures) =>
+    `${Math.round(perSecond)} frames/s, p99 ${Math.round(p99Ms)} ms, longest ${Math.round(longestMs)} ms`;
+  return [
+    {
+      figure: `bag viewer, one hour (${(figures.bagBytes / 1e9).toFixed(1)} GB): first picture`,
+      measured: `${(figures.firstPictureMs / 1000).toFixed(2)} s, ${megabytes(figures.readBytes)} MB read for the whole of it`,
+      asked: '< 2 s',
+    },
+    { figure: 'bag viewer, moving in 5 min of it', measured: frames(figures.hour), asked: 'no stutter' },
+    { figure: 'bag viewer, moving in 12 s of it', measured: frames(figures.seconds), asked: 'no stutter' },
+  ];
+}
+
 async function outboxRows(): Promise<Row[]> {
   const { rowsPerS } = await benchOutbox();
   return [
@@ -195,7 +211,7 @@ function note(text: string): void {
 async function main(): Promise<void> {
   if (values.help) {
     process.stdout.write(
-      'npm run bench -- [--minutes N] [--kills N] [--only agent,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros]\n',
+      'npm run bench -- [--minutes N] [--kills N] [--only agent,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view]\n',
     );
     return;
   }
@@ -209,6 +225,7 @@ async function main(): Promise<void> {
     clock: clockRows,
     synchroniser: synchroniserRows,
     ros: rosRows,
+    view: viewRows,
     agent: agentRows,
   };
   const rows: Row[] = [];

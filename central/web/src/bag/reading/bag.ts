@@ -216,6 +216,10 @@ export class Bag {
   }
 
   #fault(fault: BagFault): void {
-    if (this.faults.length < mostFaults) this.faults.push(fault);
+    // The same chunk may be wanted by several at once.
+    const isKnown = this.faults.some(({ file, offset, message }) => {
+      return file === fault.file && offset === fault.offset && message === fault.message;
+    });
+    if (!isKnown && this.faults.length < mostFaults) this.faults.push(fault);
   }
 }
