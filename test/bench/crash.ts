@@ -1,6 +1,6 @@
 /** Measures what kills of a recording process cost, at random moments: the losses of all of them. */
 
-import { measureCrashLoss } from '../fault/crash-loss.ts';
+import { isTooMuch, measureCrashLoss } from '../fault/crash-loss.ts';
 import { seededRandom } from '../fault/seeded-random.ts';
 
 /** Smallest, median, 95th percentile and largest, in seconds. */
@@ -23,6 +23,9 @@ export interface CrashBench {
   readonly slowS: Spread;
   /** How long the machine kept the recording from writing anything, in the second before the kill. */
   readonly stalledS: Spread;
+  /** Kills that cost more than 200 ms of sound or 1 s of slow topics; and those that did so without the machine standing still. */
+  readonly tooMuch: number;
+  readonly tooMuchItself: number;
   /** Messages handed over, and lost, in all. */
   readonly handed: number;
   readonly missing: number;
@@ -47,6 +50,8 @@ export async function benchCrash(kills = 200, onKill: (done: number) => void = (
     soundToKillS: spreadOf(losses.map(({ soundToKillS }) => soundToKillS)),
     slowS: spreadOf(losses.map(({ slowS }) => slowS)),
     stalledS: spreadOf(losses.map(({ stalledS }) => stalledS)),
+    tooMuch: losses.filter((loss) => isTooMuch(loss)).length,
+    tooMuchItself: losses.filter((loss) => isTooMuch(loss, loss.stalledS)).length,
     handed: losses.reduce((sum, { handed }) => sum + handed, 0),
     missing: losses.reduce((sum, { missing }) => sum + missing, 0),
     wrong: losses.reduce((sum, { wrong }) => sum + wrong, 0),

@@ -126,6 +126,11 @@ async function crashRows(): Promise<Row[]> {
       asked: '≤ 200 ms; ≤ 1 s',
     },
     {
+      figure: 'kills beyond these bounds; of them those in which the machine itself did not stand still',
+      measured: `${figures.tooMuch}; ${figures.tooMuchItself}`,
+      asked: '0',
+    },
+    {
       figure: 'in these kills: from the end of the last recorded sound to the kill; the machine itself stood still for',
       measured: `${spread(figures.soundToKillS)}; ${spread(figures.stalledS)}`,
       asked: '–',

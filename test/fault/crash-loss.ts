@@ -31,6 +31,19 @@ export interface CrashLoss {
   readonly wrong: number;
 }
 
+/** What a kill may cost, in seconds. */
+const mostSoundS = 0.2;
+const mostSlowS = 1;
+
+/**
+ * Whether a kill cost more than it may.
+ * @param allowedS what the machine itself held up, as other programs had it, is not the recording's: `stalledS`, or 0.
+ */
+export function isTooMuch({ soundS, slowS, wrong }: CrashLoss, allowedS = 0): boolean {
+  // Chunks are counted whole.
+  return soundS > mostSoundS + allowedS + 1e-6 || slowS > mostSlowS + allowedS || wrong > 0;
+}
+
 interface Handed {
   readonly topic: string;
   readonly sequence: number;
