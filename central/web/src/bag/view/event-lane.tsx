@@ -37,8 +37,8 @@ export function EventLane({ stage, events, startNs, onEvent }: EventLaneProps) {
   return (
     <RowFrame
       title="Impacts"
-      detail={<span className="number">{`${inView} in view, ${events.length} in all`}</span>}
-      height={30}
+      detail={<span className="number">{`${inView} of ${events.length} in view`}</span>}
+      height={40}
       className="bag-events"
     >
       <div ref={lane}>
