@@ -2,7 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { bagFiles, type FolderMetadata, metadataName, readFolderMetadata } from './bag-folder.ts';
+import { type FolderMetadata, metadataName, readFolderMetadata, someBagFiles } from './bag-folder.ts';
 import { type FileCheck, type TopicSequences, verifySource } from './bag-verify.ts';
 import { FileSource } from './byte-source.ts';
 import { RecordingError } from './error.ts';
@@ -27,9 +27,8 @@ const ofOneFile: readonly string[] = ['empty', 'not-mcap', 'sqlite3', 'nothing-r
  * @throws RecordingError when nothing at the path is a bag; `stopped`. What is wrong in it is a finding.
  */
 export async function bagVerify(path: string, work: Work = {}): Promise<BagCheck> {
-  const files = await bagFiles(path);
+  const files = await someBagFiles([path]);
   const isFolder = (await stat(path)).isDirectory();
-  if (files.length === 0) throw new RecordingError('usage', `${path}: expected MCAP files (*.mcap), found none`);
   const findings: Finding[] = [];
   const checks: FileCheck[] = [];
   const sequences: TopicSequences = new Map();

@@ -92,9 +92,13 @@ export async function bagFiles(path: string): Promise<string[]> {
   return segments.map((name) => join(path, name));
 }
 
-/** As `bagFiles` of each path, and at least one. @throws RecordingError as `bagFiles`; `usage` without any. */
+/** As `bagFiles` of all paths, each with one file at least. @throws RecordingError as `bagFiles`; `usage` for one without any. */
 export async function someBagFiles(paths: readonly string[]): Promise<string[]> {
-  const files = (await Promise.all(paths.map(bagFiles))).flat();
-  if (files.length > 0) return files;
-  throw new RecordingError('usage', `${paths.join(' ')}: expected MCAP files (*.mcap), found none`);
+  const files: string[] = [];
+  for (const path of paths) {
+    const found = await bagFiles(path);
+    if (found.length === 0) throw new RecordingError('usage', `${path}: expected MCAP files (*.mcap), found none`);
+    files.push(...found);
+  }
+  return files;
 }

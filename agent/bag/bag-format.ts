@@ -52,6 +52,10 @@ export async function refuseForeign(source: ByteSource): Promise<void> {
 export async function notMcap(source: ByteSource): Promise<RecordingError> {
   const found = Buffer.from(await source.read(0, 8)).toString('hex');
   const expected = Buffer.from(magicBytes).toString('hex');
+  if (found === expected) {
+    const text = `expected records at offset ${magicBytes.byteLength}, found none in ${source.size} bytes`;
+    return new RecordingError('not-mcap', `${source.name}: ${text}`);
+  }
   return new RecordingError(
     'not-mcap',
     `${source.name}: expected the MCAP magic ${expected} at offset 0, found ${found}, and no record in ${source.size} bytes`,

@@ -2,7 +2,7 @@
 
 import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { bagFiles } from './bag-folder.ts';
+import { someBagFiles } from './bag-folder.ts';
 import { foundNothing, notMcap, refuseForeign } from './bag-format.ts';
 import { FileSource } from './byte-source.ts';
 import { createDurable } from './durable-file.ts';
@@ -63,13 +63,10 @@ async function recoverInto(path: string, out: string, partial: string, work: Wor
  * @throws RecordingError `empty`, `not-mcap`, `sqlite3`, `nothing-readable`, `exists`, `no-space`, `write-failed`, `stopped`.
  */
 export async function bagRecover(path: string, out: string, work: Work = {}): Promise<BagRecovery[]> {
-  const files = await bagFiles(path);
+  const files = await someBagFiles([path]);
   const isFolder = (await stat(path)).isDirectory();
   if (!isFolder) {
     return [await writeNewFile(out, [path], work.force ?? false, (partial) => recoverInto(path, out, partial, work))];
-  }
-  if (files.length === 0) {
-    throw new RecordingError('nothing-readable', `${path}: expected MCAP files (*.mcap), found none`);
   }
   return writeNewFolder(out, [path], work.force ?? false, isBagFolder, async (folder) => {
     const recoveries: BagRecovery[] = [];
