@@ -10,12 +10,15 @@ import { formatZone } from './format/format-time.ts';
 /** Where it lives. */
 export const localBagPath = '/bag';
 
-const BagViewer = lazy(() => import('./bag/view/bag-viewer.tsx').then((viewer) => ({ default: viewer.BagViewer })));
+const loadViewer = () => import('./bag/view/bag-viewer.tsx').then((viewer) => ({ default: viewer.BagViewer }));
+const BagViewer = lazy(loadViewer);
 
 export function LocalBag() {
   const [source, setSource] = useState<BagSource | null>(null);
   const [failure, setFailure] = useState<unknown>(null);
   useEffect(() => {
+    // Its code comes while the server is asked.
+    void loadViewer();
     readSource().then(setSource, setFailure);
   }, []);
   return (

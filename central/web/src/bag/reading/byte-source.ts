@@ -21,6 +21,8 @@ export type BagFile = { readonly name: string; readonly url: string } | { readon
 /** The most that is read at once: no chunk and no summary of a sane recording is larger. */
 const maxReadBytes = 128 * 1024 * 1024;
 
+const headBytes = 4096;
+
 /** What was read since the start, for the page to show. */
 export const reading = { bytes: 0, requests: 0 };
 
@@ -79,31 +81,36 @@ class HttpSource implements ByteSource {
   readonly name: string;
   readonly size: number;
   readonly #url: string;
+  /** Its first bytes, which are looked at several times. */
+  readonly #head: Uint8Array;
 
-  private constructor(name: string, url: string, size: number) {
+  private constructor(name: string, url: string, size: number, head: Uint8Array) {
     this.name = name;
     this.#url = url;
     this.size = size;
+    this.#head = head;
   }
 
-  /** Asks for one byte to learn the size. */
+  /** Learns the size with the first bytes. */
   static async open(name: string, url: string): Promise<HttpSource> {
-    const response = await ask(name, url, 0, 0);
-    if (response.status === 206) await response.arrayBuffer();
-    else await response.body?.cancel();
+    const response = await ask(name, url, 0, headBytes - 1);
+    const head = response.status === 206 ? new Uint8Array(await response.arrayBuffer()) : new Uint8Array();
+    if (response.status !== 206) await response.body?.cancel();
     const total = /\/(\d+)$/.exec(response.headers.get('content-range') ?? '')?.[1];
     if (response.status === 416 || (response.status === 200 && response.headers.get('content-length') === '0')) {
-      return new HttpSource(name, url, Number(total ?? 0));
+      return new HttpSource(name, url, Number(total ?? 0), head);
     }
     if (response.status !== 206 || total === undefined) {
       throw new BagError(name, null, `expected a server that sends parts of files, found status ${response.status}`);
     }
-    return new HttpSource(name, url, Number(total));
+    reading.bytes += head.byteLength;
+    reading.requests += 1;
+    return new HttpSource(name, url, Number(total), head);
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     checkRange(this, offset, length);
-    if (length === 0) return new Uint8Array();
+    if (offset + length <= this.#head.byteLength) return this.#head.slice(offset, offset + length);
     const response = await ask(this.name, this.#url, offset, offset + length - 1);
     const bytes = response.status === 206 ? new Uint8Array(await response.arrayBuffer()) : new Uint8Array();
     if (bytes.byteLength !== length) {
