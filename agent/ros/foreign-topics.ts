@@ -20,7 +20,7 @@ type Durability = keyof typeof RMW.durability;
 interface Watched {
   readonly wanted: ForeignSubscription;
   readonly channel: number;
-  isSubscribed: boolean;
+  subscribed: { readonly handle: unknown; readonly reliability: Reliability; readonly durability: Durability } | null;
   /** Messages dropped since the latest that was handed up. */
   droppedCount: number;
   offered: string;
@@ -33,6 +33,7 @@ export class ForeignTopics {
   readonly #node: RosNode;
   readonly #take: TakeForeign;
   readonly #report: (report: RosReport) => void;
+  readonly #wake: () => void;
   readonly #watched: Watched[];
   received = 0;
   lost = 0;
@@ -43,7 +44,9 @@ export class ForeignTopics {
     wanted: readonly ForeignSubscription[],
     take: TakeForeign,
     report: (report: RosReport) => void,
+    wake: () => void,
   ) {
+    this.#wake = wake;
     this.#library = library;
     this.#node = node;
     this.#take = take;
@@ -51,7 +54,7 @@ export class ForeignTopics {
     this.#watched = wanted.map((each, channel) => ({
       wanted: each,
       channel,
-      isSubscribed: false,
+      subscribed: null,
       droppedCount: 0,
       offered: '',
       trouble: '',
@@ -91,19 +94,27 @@ export class ForeignTopics {
     }
     const reliability = reliabilityFor(watched.wanted, fitting);
     const durability = durabilityFor(watched.wanted, fitting);
-    if (!watched.isSubscribed) this.#subscribe(watched, reliability, durability);
+    const before = watched.subscribed;
+    // Somebody offers less than all before: with `auto` the subscription asks for less, too, or would never hear them.
+    const isWeaker =
+      (before?.reliability === 'reliable' && reliability === 'best_effort') ||
+      (before?.durability === 'transient_local' && durability === 'volatile');
+    if (before === null || isWeaker) this.#subscribe(watched, reliability, durability);
     this.#tellOffered(watched, fitting);
-    if (watched.isSubscribed) this.#tellUnmet(watched, reliability, durability, fitting);
+    if (watched.subscribed !== null) this.#tellUnmet(watched, watched.subscribed, fitting);
   }
 
   #subscribe(watched: Watched, reliability: Reliability, durability: Durability): void {
     const { topic, type, depth } = watched.wanted;
     try {
       const qos = qosOf(this.#library, reliability, durability, depth);
-      this.#node.createSubscription(typeClass(type), topic, { qos, isRaw: true }, (cdr) =>
+      this.#wake();
+      if (watched.subscribed !== null) this.#node.destroySubscription(watched.subscribed.handle);
+      watched.subscribed = null;
+      const handle = this.#node.createSubscription(typeClass(type), topic, { qos, isRaw: true }, (cdr) =>
         this.#received(watched, cdr),
       );
-      watched.isSubscribed = true;
+      watched.subscribed = { handle, reliability, durability };
     } catch (error) {
       const [pkgName = ''] = type.split('/');
       const message = `${topic} cannot be recorded: ${firstLine(error)}`;
@@ -136,7 +147,11 @@ export class ForeignTopics {
   }
 
   /** A reliable subscription never meets a best-effort publisher, and neither says so: the user is told here. */
-  #tellUnmet(watched: Watched, reliability: Reliability, durability: Durability, all: readonly RosEndpoint[]): void {
+  #tellUnmet(
+    watched: Watched,
+    { reliability, durability }: NonNullable<Watched['subscribed']>,
+    all: readonly RosEndpoint[],
+  ): void {
     const { topic } = watched.wanted;
     const unmet = all.filter(({ qos_profile: offered }) => {
       const tooWeak = reliability === 'reliable' && offered.reliability === RMW.reliability.best_effort;

@@ -156,6 +156,7 @@ function setting<Name extends string, Settings extends Record<Name, ParameterSca
     ...(range === undefined ? { isOverridable: true } : { range }),
     read: () => settings[name],
     write: (value) => {
+      if (settings[name] === value) return true;
       Object.assign(settings, { [name]: value });
       apply();
       return true;

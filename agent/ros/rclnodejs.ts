@@ -73,6 +73,7 @@ export interface RosNode {
     options: { readonly qos: RosQos; readonly isRaw: true },
     take: (cdr: Buffer) => void,
   ): unknown;
+  destroySubscription(subscription: unknown): void;
   createService(
     type: 'std_srvs/srv/Trigger',
     name: string,
@@ -82,6 +83,8 @@ export interface RosNode {
   createGuardCondition(handle: () => void): RosGuardCondition;
   declareParameter(parameter: RosParameter, descriptor: unknown, ignoreOverride: boolean): RosParameter;
   setParameter(parameter: RosParameter): { readonly successful: boolean; readonly reason: string | null };
+  /** Sees, and may change, what is about to be set or declared. */
+  addPreSetParametersCallback(change: (parameters: readonly RosParameter[]) => RosParameter[]): void;
   addOnSetParametersCallback(
     check: (parameters: readonly RosParameter[]) => { readonly successful: boolean; readonly reason: string },
   ): void;

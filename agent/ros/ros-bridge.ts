@@ -153,11 +153,16 @@ export class RosBridge {
           lostCount: 0,
         });
       } catch (error) {
-        const message = `${topic} is not recorded: ${error instanceof Error ? error.message : String(error)}`;
-        const cure = 'Correct graph.ros2.topics, or source the workspace that has its package.';
-        this.#refused.push({ source: 'ros', level: 'warn', code: 'topics', message, cure, values: {} });
+        this.#refuse(topic, error);
       }
     }
+  }
+
+  #refuse(topic: string, error: unknown): void {
+    const message = `${topic} is not recorded: ${error instanceof Error ? error.message : String(error)}`;
+    if (this.#refused.some((each) => each.message === message)) return;
+    const cure = 'Correct graph.ros2.topics, or source the workspace that has its package.';
+    this.#refused.push({ source: 'ros', level: 'warn', code: 'topics', message, cure, values: {} });
   }
 
   #receive(index: number, monotonicNs: bigint, data: Uint8Array): void {
@@ -165,8 +170,14 @@ export class RosBridge {
     if (foreign === undefined) return;
     const { topic, type } = foreign.subscription;
     const message = { topic, type, stamp: this.#parts.clock.at(monotonicNs), data, foreign: foreign.topic };
-    this.#parts.graph.inject(message, foreign.lostCount);
-    foreign.lostCount = 0;
+    try {
+      this.#parts.graph.inject(message, foreign.lostCount);
+      foreign.lostCount = 0;
+    } catch (error) {
+      // Another part has a topic of this name and another type. An exception in here would end the ROS process, again and again.
+      foreign.lostCount += 1;
+      this.#refuse(topic, error);
+    }
   }
 
   #countLost(index: number, count: number): void {

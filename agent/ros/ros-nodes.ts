@@ -14,6 +14,7 @@ import {
   type RosGuardCondition,
   type RosLibrary,
   type RosNode,
+  type RosParameter,
   type RosPublisher,
   type RosQos,
   type RosResponse,
@@ -22,10 +23,7 @@ import {
 
 /** Calls that may wait for the agent's answer; more are refused at once. */
 const MAX_CALLS = 16;
-/**
- * How often a node's thread looks up at least, in ms. Data and requests wake it at once; but a subscription that is added later has
- * to wait for it.
- */
+/** How often a node's thread looks up at least, in ms. Data and requests wake it at once; for other changes see `wake`. */
 const SPIN_MS = 1_000;
 
 /** The type of that name; its class is not loaded. @throws RangeError when it is not `package/msg/Name`. */
@@ -96,6 +94,14 @@ export class RosNodes {
     }
   }
 
+  /**
+   * Wakes the node's thread: whoever adds a subscription or takes one away while it sleeps waits for it, up to `SPIN_MS` each time, and
+   * with it everything that is published.
+   */
+  wake(name: string): void {
+    this.#guards.get(this.node(name))?.trigger();
+  }
+
   /** Takes the nodes out of the graph. Each one's thread is woken first, or it would be waited for. */
   close(): void {
     for (const node of this.#nodes.values()) {
@@ -144,14 +150,14 @@ export class RosNodes {
   answer({ id, success, message }: CallAnswer): void {
     const response = this.#calls.get(id);
     this.#calls.delete(id);
-    response?.send({ success, message });
+    if (response !== undefined) reply(response, success, message);
   }
 
   /** Gives a parameter the value that the agent says it has. */
   restore({ node, name, value }: ParameterValue): void {
     this.#isRestoring = true;
     try {
-      this.node(node).setParameter(this.#parameter(name, value));
+      this.#nodes.get(node)?.setParameter(this.#parameter(name, value));
     } finally {
       this.#isRestoring = false;
     }
@@ -161,6 +167,13 @@ export class RosNodes {
     const node = new this.#library.Node(planned.name, plan.namespace);
     this.#nodes.set(planned.name, node);
     const byName = new Map(planned.parameters.map((parameter) => [parameter.name, parameter]));
+    // Before overrides are looked at, too. Nobody means another number by 2 than by 2.0.
+    node.addPreSetParametersCallback((parameters) =>
+      parameters.map((each) => {
+        const isNumber = typeof byName.get(each.name)?.value === 'number';
+        return isNumber && typeof each.value === 'bigint' ? this.#parameter(each.name, Number(each.value)) : each;
+      }),
+    );
     for (const parameter of planned.parameters) this.#declare(node, planned.name, parameter, plan.hearsOverrides);
     node.addOnSetParametersCallback((parameters) => {
       if (this.#isRestoring) return { successful: true, reason: '' };
@@ -183,19 +196,27 @@ export class RosNodes {
     const { name, value, readOnly, isOverridable = !readOnly } = parameter;
     const { ParameterDescriptor } = this.#library;
     const descriptor = new ParameterDescriptor(name, this.#typeOf(value), describe(parameter), readOnly);
-    const declared = node.declareParameter(
-      this.#parameter(name, value),
-      descriptor,
-      !(hearsOverrides && isOverridable),
-    );
+    const own = this.#parameter(name, value);
+    const refuse = (message: string): void => {
+      this.#report({ kind: 'trouble', subject: `${nodeName} ${name}`, message, cure: `It stays ${value}.` });
+    };
+    let declared: RosParameter;
+    try {
+      declared = node.declareParameter(own, descriptor, !(hearsOverrides && isOverridable));
+    } catch {
+      // An override of another type.
+      node.declareParameter(own, descriptor, true);
+      refuse(`${name}: expected a ${typeof value}`);
+      return;
+    }
     if (declared.value === value) return;
     const reason = refusal(parameter, declared.value, true);
     if (reason === null) {
       this.#tellParameter(nodeName, name, declared.value as ParameterScalar);
       return;
     }
-    this.#report({ kind: 'trouble', subject: `${nodeName} ${name}`, message: reason, cure: `It stays ${value}.` });
-    node.setParameter(this.#parameter(name, value));
+    refuse(reason);
+    node.setParameter(own);
   }
 
   #tellParameter(node: string, name: string, value: ParameterScalar): void {
@@ -204,7 +225,7 @@ export class RosNodes {
 
   #call(node: string, service: string, response: RosResponse): void {
     if (this.#calls.size >= MAX_CALLS) {
-      response.send({ success: false, message: `${MAX_CALLS} calls wait already` });
+      reply(response, false, `${MAX_CALLS} calls wait already`);
       return;
     }
     this.#lastCall += 1;
@@ -220,6 +241,15 @@ export class RosNodes {
     const { PARAMETER_BOOL, PARAMETER_DOUBLE, PARAMETER_STRING } = this.#library.ParameterType;
     if (typeof value === 'number') return PARAMETER_DOUBLE;
     return typeof value === 'boolean' ? PARAMETER_BOOL : PARAMETER_STRING;
+  }
+}
+
+/** Answers, unless whoever called is gone: some middlewares throw then. */
+function reply(response: RosResponse, success: boolean, message: string): void {
+  try {
+    response.send({ success, message });
+  } catch {
+    // Nobody is left to be told.
   }
 }
 

@@ -1,4 +1,5 @@
 /** The ROS process: finds the sourced ROS 2, loads rclnodejs and serves the agent. */
+import { writeFile } from 'node:fs/promises';
 import { findRos, rosSurroundings } from './environment.ts';
 import { loadRclnodejs } from './rclnodejs.ts';
 import { type OpenRos, RosFailure, serveRos } from './serve.ts';
@@ -18,6 +19,8 @@ const openRos: OpenRos = async () => {
 
 // Being imported to be compiled ahead, it does nothing.
 if (import.meta.main) {
+  // When memory is short, this process goes and not the recording; the agent starts it again.
+  writeFile('/proc/self/oom_score_adj', '500').catch(() => {});
   // The agent ends this process by closing the socket; a Ctrl-C in its terminal must not end it before the agent is done.
   process.on('SIGINT', () => {});
   process.on('SIGTERM', () => {});

@@ -147,7 +147,9 @@ class Session {
     this.#nodes = nodes;
     if (plan.foreign.length > 0) {
       const take: TakeForeign = (...message) => this.#handUp(plan.queueBytes, ...message);
-      this.#foreign = new ForeignTopics(library, nodes.node(plan.foreignNode), plan.foreign, take, report);
+      const node = nodes.node(plan.foreignNode);
+      const wake = (): void => nodes.wake(plan.foreignNode);
+      this.#foreign = new ForeignTopics(library, node, plan.foreign, take, report, wake);
       this.#foreign.start();
     }
     nodes.spin();

@@ -87,6 +87,13 @@ const SETTLED_MS = 10_000;
 const BACKOFF_MS: readonly number[] = [100, 1_000, 2_000, 5_000, 15_000, 60_000];
 /** What a killed process had sent is read for so long at most. */
 const DRAIN_MS = 2_000;
+/**
+ * How long per tick this process may be busy with messages of others. Beyond it they wait in the ROS process, which drops and counts
+ * what is above its bound: no flood of theirs keeps this process from its own sensors.
+ */
+const BUSY_MS_PER_TICK = 40;
+/** After the time for saying good-bye, a killed process is waited for this long. */
+const KILLED_MS = 500;
 const NO_FIGURES: RosFigures = { published: 0, publishErrors: 0, received: 0, lost: 0 };
 
 /** The supervisor of one ROS process. */
@@ -103,6 +110,8 @@ export class RosSupervisor {
   #isReady = false;
   #isFirst = true;
   #silentTicks = 0;
+  /** Time spent on what the process sent since the latest tick. */
+  #busyMs = 0;
   #backoffTicks = 0;
   #failedStarts = 0;
   #aliveTicks = 0;
@@ -174,20 +183,42 @@ export class RosSupervisor {
     this.#ticker = null;
     const child = this.#child;
     if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    this.#socket?.end();
-    const killer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
-    await exited;
+    let killer: NodeJS.Timeout | undefined;
+    let giveUp: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      child.once('exit', () => resolve());
+      killer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+      // One that never started, or that the kernel does not let go, has no exit.
+      giveUp = setTimeout(resolve, timeoutMs + KILLED_MS);
+      this.#socket?.resume();
+      this.#socket?.end();
+    });
     clearTimeout(killer);
+    clearTimeout(giveUp);
   }
 
+  /** Starts the process. What the system refuses (no memory, no descriptors) is tried again like a process that died. */
   #launch(): void {
+    try {
+      this.#spawn();
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#child = null;
+      this.#ended(`could not be started: ${reason}`);
+    }
+  }
+
+  #spawn(): void {
     const plan = this.#options.plan({ isFirst: this.#isFirst });
     const child = spawn(process.execPath, [...this.#options.execArgv, this.#options.entry.pathname], {
       stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
       env: this.#options.env,
     });
-    const socket = child.stdio[3] as Socket;
+    const socket = child.stdio?.[3] as Socket | undefined;
+    if (socket === undefined) {
+      child.once('error', () => {});
+      throw new Error('no descriptors are left');
+    }
     this.#child = child;
     this.#socket = socket;
     this.#isReady = false;
@@ -217,12 +248,15 @@ export class RosSupervisor {
       this.#lost(child, how);
     };
     socket.on('data', (bytes: Buffer) => {
+      const startedMs = performance.now();
       try {
         reader.read(bytes, (frame) => this.#take(frame));
       } catch (error) {
         how = error instanceof Error ? error.message : String(error);
         child.kill('SIGKILL');
       }
+      this.#busyMs += performance.now() - startedMs;
+      if (this.#busyMs > BUSY_MS_PER_TICK) socket.pause();
     });
     // A socket of a dying process fails in its own way; the exit says all that matters.
     socket.on('error', () => {});
@@ -325,11 +359,15 @@ export class RosSupervisor {
   }
 
   #tick(): void {
+    // A long stretch is paid off tick by tick.
+    this.#busyMs = Math.max(0, this.#busyMs - BUSY_MS_PER_TICK);
+    if (this.#busyMs < BUSY_MS_PER_TICK) this.#socket?.resume();
     if (this.#child === null) {
       this.#backoffTicks -= 1;
       if (this.#backoffTicks <= 0) this.#launch();
       return;
     }
+    if (this.#socket?.isPaused()) return;
     this.#silentTicks += 1;
     const limitMs = this.#isReady ? this.#options.hangTimeoutMs : this.#options.startTimeoutMs;
     if (this.#silentTicks * TICK_MS < limitMs) return;
@@ -346,6 +384,11 @@ export class RosSupervisor {
     this.#child = null;
     this.#socket?.destroy();
     this.#socket = null;
+    this.#ended(how);
+  }
+
+  /** There is no process: says so and arranges the next. */
+  #ended(how: string): void {
     this.#isReady = false;
     if (this.#isStopping) return;
     const livedMs = this.#aliveTicks * ALIVE_PERIOD_MS;

@@ -21,11 +21,19 @@ function watch(wanted: Partial<ForeignSubscription> = {}, accept: (value: number
   };
   const subscription = { topic: '/imu', type: TYPE, reliability: 'auto', durability: 'auto', depth: 5 } as const;
   const node = new ros.library.Node('recorder', '/fender');
-  const topics = new ForeignTopics(ros.library, node, [{ ...subscription, ...wanted }], take, (each) =>
-    told.push(each),
+  let awake = false;
+  const topics = new ForeignTopics(
+    ros.library,
+    node,
+    [{ ...subscription, ...wanted }],
+    take,
+    (each) => told.push(each),
+    () => {
+      awake = true;
+    },
   );
   topics.start();
-  return { ros, topics, taken, told };
+  return { ros, topics, taken, told, isAwake: () => awake };
 }
 
 describe('a topic of others', () => {
@@ -55,6 +63,36 @@ describe('a topic of others', () => {
     expect(told).toMatchObject([
       { kind: 'offered', qos: [{ reliability: 'reliable', durability: 'transient_local', depth: 7 }] },
     ]);
+  });
+
+  test('is asked for less when somebody comes who offers less', () => {
+    const { ros, topics, taken, told } = watch();
+    const latched = ros.publisher('/imu', TYPE, { reliable: true, latched: true });
+    topics.look();
+    const hasty = ros.publisher('/imu', TYPE, { reliable: false });
+    hasty(cdr(1));
+    topics.look();
+    latched(cdr(2));
+    hasty(cdr(3));
+    expect(taken.map(([value]) => value)).toEqual([2, 3]);
+    expect(ros.subscriptions.map(({ qos }) => qos)).toMatchObject([
+      { reliability: RMW.reliability.best_effort, durability: RMW.durability.volatile },
+    ]);
+    // Nothing is asked for again when the weak one goes: what was said before would come twice.
+    ros.publishers.pop();
+    const [subscription] = ros.subscriptions;
+    topics.look();
+    expect(ros.subscriptions).toEqual([subscription]);
+    expect(told.filter(({ kind }) => kind === 'trouble')).toEqual([]);
+  });
+
+  test('wakes the thread of its node before it is subscribed to, or all would wait for it', () => {
+    const { ros, topics, isAwake } = watch();
+    topics.look();
+    expect(isAwake()).toBe(false);
+    ros.publisher('/imu', TYPE, { reliable: true });
+    topics.look();
+    expect(isAwake()).toBe(true);
   });
 
   test('that a reliable subscription would never hear is told, until it is heard', () => {

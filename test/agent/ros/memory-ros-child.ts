@@ -1,6 +1,6 @@
 /**
- * A ROS process on a ROS in memory, whose fate the test decides by what it publishes on /fate: `kill`, `hang`, `call NAME`,
- * `parameter VALUE`. Somebody publishes /imu/data there 100 times a second: a counter, best effort.
+ * A ROS process on a ROS in memory, whose fate the test decides by what it publishes on /fate: `kill`, `hang`, `flood`,
+ * `call NAME`, `parameter VALUE`. Somebody publishes /imu/data there 100 times a second: a counter, best effort.
  */
 import { serveRos } from '../../../agent/ros/serve.ts';
 import { MemoryRos } from './memory-ros.ts';
@@ -11,6 +11,9 @@ function decide(fate: string): void {
   const [what = '', argument = ''] = fate.split(' ');
   if (what === 'kill') process.kill(process.pid, 'SIGKILL');
   if (what === 'hang') for (;;);
+  if (what === 'flood') {
+    for (let index = 0; index < 10_000; index += 1) replies(Buffer.from(`\0\u0001\0\0flood ${index}`));
+  }
   if (what === 'call') {
     void ros.call(argument).then(({ success, message }) => {
       // What came back goes up as a foreign message.

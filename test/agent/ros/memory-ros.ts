@@ -150,6 +150,7 @@ class MemoryNode implements RosNode {
   readonly parameters = new Map<string, unknown>();
   readonly #readOnly = new Set<string>();
   readonly #checks: Check[] = [];
+  readonly #changes: ((parameters: readonly RosParameter[]) => RosParameter[])[] = [];
   isSpinning = false;
 
   constructor(ros: MemoryRos, name: string, namespace: string) {
@@ -189,6 +190,11 @@ class MemoryNode implements RosNode {
     return subscription;
   }
 
+  destroySubscription(subscription: unknown): void {
+    const { subscriptions } = this.#ros;
+    subscriptions.splice(subscriptions.indexOf(subscription as Subscription), 1);
+  }
+
   createService(_type: string, name: string, _options: Readonly<Record<string, never>>, call: Call): unknown {
     this.#ros.services.set(name.replace('~', `${this.#namespace}/${this.#name}`), call);
     return name;
@@ -200,13 +206,20 @@ class MemoryNode implements RosNode {
 
   declareParameter(parameter: RosParameter, descriptor: unknown, ignoreOverride: boolean): RosParameter {
     const override = this.#ros.overrides.get(`${this.#name}.${parameter.name}`);
-    const value = ignoreOverride || override === undefined ? parameter.value : override;
+    const given = ignoreOverride || override === undefined ? parameter.value : override;
+    const value = this.#changed({ name: parameter.name, value: given }).value;
+    if (typeof value !== typeof parameter.value) throw new Error(`Parameter ${parameter.name} does not  readonly`);
     this.parameters.set(parameter.name, value);
     if ((descriptor as { readOnly: boolean }).readOnly) this.#readOnly.add(parameter.name);
     return { name: parameter.name, value };
   }
 
-  setParameter({ name, value }: RosParameter): { successful: boolean; reason: string } {
+  #changed(parameter: RosParameter): RosParameter {
+    return this.#changes.reduce((now, change) => change([now])[0] ?? now, parameter);
+  }
+
+  setParameter(parameter: RosParameter): { successful: boolean; reason: string } {
+    const { name, value } = this.#changed(parameter);
     if (this.#readOnly.has(name)) return { successful: false, reason: `Parameter ${name} is readonly` };
     for (const check of this.#checks) {
       const result = check([{ name, value }]);
@@ -214,6 +227,10 @@ class MemoryNode implements RosNode {
     }
     this.parameters.set(name, value);
     return { successful: true, reason: '' };
+  }
+
+  addPreSetParametersCallback(change: (parameters: readonly RosParameter[]) => RosParameter[]): void {
+    this.#changes.push(change);
   }
 
   addOnSetParametersCallback(check: Check): void {

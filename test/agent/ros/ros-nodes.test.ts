@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import type { RosPlan, RosReport } from '../../../agent/ros/protocol.ts';
 import { RosNodes } from '../../../agent/ros/ros-nodes.ts';
 import { MemoryRos } from './memory-ros.ts';
@@ -72,6 +72,29 @@ test('an override out of bounds is told and does not hold; a restarted process h
   expect(make(ros).told).toMatchObject([{ kind: 'trouble', message: expect.stringContaining('from 0.5 to 3600') }]);
   expect(ros.nodes[0]?.parameters.get('period_s')).toBe(1);
   expect(make(ros, { ...PLAN, hearsOverrides: false }).told).toEqual([]);
+});
+
+test('a whole number is a number, at the start and later; an override of another type is told and does not hold', () => {
+  const ros = new MemoryRos();
+  ros.overrides.set('bme680.period_s', 2n).set('bme680.device', true);
+  const { told } = make(ros);
+  expect(told).toMatchObject([
+    { kind: 'parameter', name: 'period_s', value: 2 },
+    { kind: 'trouble', message: 'device: expected a string', cure: 'It stays /dev/a.' },
+  ]);
+  expect(ros.nodes[0]?.setParameter({ name: 'period_s', value: 3n })).toMatchObject({ successful: true });
+  expect(told.at(-1)).toMatchObject({ name: 'period_s', value: 3 });
+});
+
+test('whoever calls and is gone before the answer harms nobody', () => {
+  const ros = new MemoryRos();
+  const { nodes } = make(ros);
+  const send = vi.fn(() => {
+    throw new Error('client will not receive response');
+  });
+  ros.services.get('/fender/bme680/start')?.({}, { send });
+  nodes.answer({ id: 1, success: true, message: '' });
+  expect(send).toHaveBeenCalledTimes(1);
 });
 
 test('a call waits for the answer of the agent; more than can wait are refused at once', async () => {
