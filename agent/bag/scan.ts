@@ -239,6 +239,10 @@ async function nextChunk(search: Search, from: number): Promise<number> {
   return at;
 }
 
+/** Opcodes that a search looks at: all of the format but the header's. */
+const firstSought = Opcode.FOOTER as number;
+const lastSought = Opcode.MAX as number;
+
 /** What a search looks for: chunks whose content is right; or other records in a row, too; or also messages outside chunks. */
 type Wanted = 'chunks' | 'records' | 'records and messages';
 
@@ -255,7 +259,7 @@ async function findRecord(search: Search, from: number, wanted: Wanted): Promise
     const end = Math.min(window.byteLength, searchWindowBytes);
     for (let index = 0; index < end; index += 1) {
       const opcode = window[index] as number;
-      if (opcode === 0 || opcode > Opcode.MAX || opcode === Opcode.HEADER) continue;
+      if (opcode < firstSought || opcode > lastSought) continue;
       if (opcode !== Opcode.CHUNK && wanted === 'chunks') continue;
       if (opcode === Opcode.MESSAGE && wanted !== 'records and messages') continue;
       // A record is shorter than 2³² bytes here, so half of its length field is zero: cheap to see, rare in sound.

@@ -102,7 +102,7 @@ export async function originals(): Promise<Original[]> {
   ];
 }
 
-const maxReadBytes = 256 * 1024 * 1024;
+const maxReadBytes = 257 * 1024 * 1024;
 
 /** A source that says no to reads that no bound allows. */
 function boundedSource(bytes: Uint8Array): ByteSource {
