@@ -52,10 +52,12 @@ export class ChunkQueue {
     return this.#full.length > 0;
   }
 
-  /** Takes a message; null when the bound is reached, else the kind of chunk that it went to. */
+  /** Takes a message; null when the bound is reached (half of it for topics of others), else the kind of chunk that it went to. */
   add(channelId: number, message: RecordedMessage): QueuedChunk['kind'] | null {
     const { data, sequence, stamp, levels } = message;
-    if (this.bytes + data.byteLength > this.maxBytes) return null;
+    // What others publish, however much, leaves half of the room to the vehicle's own sensors.
+    const maxBytes = message.foreign === undefined ? this.maxBytes : this.maxBytes / 2;
+    if (this.bytes + data.byteLength > maxBytes) return null;
     const kind = isSoundType(message.type) || data.byteLength >= soundBytes ? 'sound' : 'slow';
     let chunk = kind === 'sound' ? this.#sound : this.#slow;
     if (chunk !== null && chunk.draft.byteLength + data.byteLength + 64 > maxChunkBytes) {

@@ -103,6 +103,23 @@ test('writeFully puts any pieces at any position, in any portions', async () => 
 });
 
 describe('a full disk', () => {
+  test('leaves half of the room in memory to the own sensors, whatever others publish', async () => {
+    const folder = await scratchFolder();
+    let full = false;
+    const createFile = faultyDisk({ write: (bytes) => (full ? 'ENOSPC' : bytes) });
+    const { recorder } = await open(folder, { createFile, maxQueueBytes: 1_000_000 });
+    full = true;
+    const foreign = { schemaText: 'uint8[] data\n', offeredQos: [] };
+    const picture = (sequence: number) => ({ ...sound(sequence), topic: '/camera', type: 'a_msgs/msg/Image', foreign });
+    const taken = range(20).filter((index) => recorder.write(picture(index))).length;
+    expect(taken).toBeGreaterThan(2);
+    expect(range(5).map((index) => recorder.write(sound(index)))).toEqual([true, true, true, true, true]);
+    expect(recorder.stats().lost['/camera']).toMatchObject({ gap: 0, write: 0 });
+    full = false;
+    await recorder.close();
+    expect((await recorded(folder)).slice(0, 5)).toEqual(range(5));
+  });
+
   test('pauses the recording, says so, declares what was lost, and lets it go on with a whole file', async () => {
     const folder = await scratchFolder();
     let full = false;
