@@ -83,6 +83,8 @@ export class CommandReceiver {
     this.#running.add(id);
     void this.#answer(command)
       .then((outcome) => this.#report(id, outcome))
+      // What could not be said is asked for again.
+      .catch(() => {})
       .finally(() => this.#running.delete(id));
   }
 
