@@ -4,6 +4,7 @@
  */
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { renameDurably } from '../bag/durable-file.ts';
 
 /** An impact whose clip is not made yet; times in nanoseconds (decimal text in the file). */
 export interface OwedClip {
@@ -51,7 +52,9 @@ export class ImpactJournal {
     } finally {
       await file.close();
     }
-    await rename(`${path}.new`, path);
+    // An impact that is in the outbox and not here would never get its clip; that it is in the outbox can be noted once more.
+    if (owed.committed) await rename(`${path}.new`, path);
+    else await renameDurably(`${path}.new`, path);
   }
 
   /** Strikes the impact out: its clip is in the outbox. */

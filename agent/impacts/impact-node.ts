@@ -146,7 +146,7 @@ export class ImpactNode {
       return;
     }
     this.#owed.push({ ...owed, committed: true });
-    this.#owed.sort((a, b) => (a.end_ns < b.end_ns ? -1 : 1));
+    this.#sortOwed();
     this.#wake();
     await journal.put({ ...owed, committed: true }).catch((error: unknown) => this.#fail('journal', error));
   }
@@ -164,15 +164,24 @@ export class ImpactNode {
       if (!owed.committed) await this.#appendEvent(owed);
       this.#owed.push(owed);
     }
-    this.#owed.sort((a, b) => (a.end_ns < b.end_ns ? -1 : 1));
+    this.#sortOwed();
   }
 
-  /** How long until the clip can be cut, in ms; an impact of another boot is long past. */
+  /** What is due first comes first: an impact does not wait for the long post-roll of a snapshot before it. */
+  #sortOwed(): void {
+    const { bootId } = this.#parts.clock.now();
+    this.#owed.sort((a, b) => Number(this.#dueNs(a, bootId) - this.#dueNs(b, bootId)));
+  }
+
+  /** How long until the clip can be cut, in ms. */
   #waitMs(owed: OwedClip): number {
     const now = this.#parts.clock.now();
-    if (owed.boot_id !== now.bootId) return 0;
-    const dueNs = this.#rangeOf(owed).endMonotonicNs + SETTLE_NS;
-    return Number((dueNs - now.monotonicNs) / 1_000_000n);
+    return Number((this.#dueNs(owed, now.bootId) - now.monotonicNs) / 1_000_000n);
+  }
+
+  /** When the clip can be cut, by the monotonic clock; what is of another boot is long past. */
+  #dueNs(owed: OwedClip, bootId: string): bigint {
+    return owed.boot_id === bootId ? this.#rangeOf(owed).endMonotonicNs + SETTLE_NS : 0n;
   }
 
   async #cut(owed: OwedClip, signal: AbortSignal): Promise<void> {

@@ -91,6 +91,21 @@ describe('an impact', () => {
     expect(node.statistics()).toEqual({ events: 1, clips: 1, owedClips: 0, lostClips: 0 });
   });
 
+  it('gets its clip before that of a snapshot whose longer post-roll began before it', async () => {
+    const { node, stored, spans } = makeNode();
+    const running = node.run(stop.signal);
+    const long = { stamp: clock.now(), reason: 'test', preRollNs: 0n, postRollNs: 3_000_000_000n };
+    const snapshot = await node.takeSnapshot(long);
+    node.take(impactNow());
+    await vi.waitFor(() => expect(stored).toHaveLength(6), { timeout: 10_000 });
+    expect(stored[4]).toMatch(/^clip /);
+    expect(stored[5]).toBe(`clip ${snapshot} abc`);
+    const [first, second] = spans.map(({ endMonotonicNs }) => endMonotonicNs);
+    expect(first as bigint).toBeLessThan(second as bigint);
+    stop.abort();
+    await running;
+  });
+
   it('whose clip was not made before the agent ended gets it at the next start, its event once', async () => {
     const before = makeNode();
     before.node.take(impactNow());
@@ -194,7 +209,8 @@ describe('a snapshot', () => {
     void node.run(stop.signal);
     const eventId = await node.takeSnapshot({ stamp: clock.now(), reason: '', preRollNs: 0n, postRollNs: 1n });
     await vi.waitFor(() => expect(stored.at(-1)).toBe(`no clip ${eventId}`), { timeout: 20_000 });
-    expect(node.statistics()).toMatchObject({ clips: 0, lostClips: 1, owedClips: 0 });
+    const isOver = () => expect(node.statistics()).toMatchObject({ clips: 0, lostClips: 1, owedClips: 0 });
+    await vi.waitFor(isOver, { timeout: 10_000 });
   });
 
   it('that the disk does not take is refused', async () => {
