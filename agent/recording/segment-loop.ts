@@ -247,7 +247,8 @@ export class SegmentLoop {
   async #finishSegment(): Promise<void> {
     const segment = this.#segment;
     if (segment === null) return;
-    await this.#syncing;
+    // One that ends may begin the next.
+    while (this.#syncing !== null) await this.#syncing;
     // A second sync would succeed without having kept what the first one lost.
     if (this.#syncError !== null) throw this.#syncError;
     if (!segment.ended) this.#addClosingRecords(segment);
