@@ -6,6 +6,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { type McapTypes, Opcode } from '@mcap/core';
+import { compressedAudioType, plainTopicOf } from '../sound/raw-audio.ts';
 import { foundNothing, notMcap, refuseForeign } from './bag-format.ts';
 import type { ByteSource } from './byte-source.ts';
 import { type Finding, FindingList } from './finding.ts';
@@ -293,7 +294,7 @@ class FileVerifier {
     facts.counts.set(channelId, (facts.counts.get(channelId) ?? 0n) + 1n);
     if (facts.startNs === null || logTimeNs < facts.startNs) facts.startNs = logTimeNs;
     if (facts.endNs === null || logTimeNs > facts.endNs) facts.endNs = logTimeNs;
-    const topic = channel?.topic ?? `/unknown/channel_${channelId}`;
+    const topic = channel === undefined ? `/unknown/channel_${channelId}` : this.#countedTopic(channel);
     let check = this.#sequences.get(topic);
     if (check === undefined) {
       check = new SequenceCheck();
@@ -304,6 +305,11 @@ class FileVerifier {
     this.missing.set(topic, (this.missing.get(topic) ?? 0) + gap.missing);
     const text = `${topic}: ${gap.missing} messages are missing between sequence ${gap.after} and ${gap.before}`;
     this.findings.error('sequence-gap', offset, text);
+  }
+
+  /** The topic whose sequence a channel's messages have: sound that is FLAC in part has one sequence through both. */
+  #countedTopic({ topic, schemaId }: McapTypes.Channel): string {
+    return this.#facts.schemas.get(schemaId)?.name === compressedAudioType ? plainTopicOf(topic) : topic;
   }
 
   /** A message index stands behind its chunk and lists the messages of one channel. */

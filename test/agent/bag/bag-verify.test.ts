@@ -90,6 +90,14 @@ describe('bag verify of a file', () => {
     expect(errorsOf(await verify(bytes.subarray(0, -300)))).toContain('cut-off');
   });
 
+  test('follows one sequence through sound that is FLAC in part', async () => {
+    const flac = { topic: '/uma8/audio/flac', type: 'fender_msgs/msg/CompressedAudio' };
+    const sounds = range(20).map((index) => ({ ...soundMessage(index), ...(index % 3 > 0 && flac) }));
+    expect(await verify(madeBag(sounds))).toMatchObject({ missing: {}, errors: 0 });
+    const holes = sounds.filter((_, index) => index !== 10 && index !== 11);
+    expect(await verify(madeBag(holes))).toMatchObject({ missing: { '/uma8/audio': 2 }, errors: 1 });
+  });
+
   test('lets pass what others write by the rules: no CRCs, no summary, no chunks, no message indexes', async () => {
     for (const options of [
       { useChunks: false },
