@@ -28,7 +28,11 @@ async function load(compression: string): Promise<Decompress> {
   throw new Error(`expected compression zstd, lz4 or none, found '${compression.slice(0, 32)}'`);
 }
 
-/** The compiled library itself: its wrapper needs Node.js's Buffer. */
+/**
+ * The compiled library itself: its wrapper needs Node.js's Buffer. A frame that is cut off leaves its context in the middle of it, in
+ * which every later frame fails, and the library cannot set it back: the next frame gets a new one, and the next chunk a new library,
+ * as the old context keeps its memory.
+ */
 async function loadLz4(): Promise<Decompress> {
   const [factory, wasm] = await Promise.all([
     import('@foxglove/wasm-lz4/dist/wasm-lz4.js'),
@@ -37,7 +41,7 @@ async function loadLz4(): Promise<Decompress> {
   const response = await fetch(wasm.default);
   const library = await factory.default({ wasmBinary: new Uint8Array(await response.arrayBuffer()) });
   await library.ready;
-  const context = library._createDecompressionContext();
+  let context = library._createDecompressionContext();
   return (packed, size) => {
     const from = library._malloc(packed.byteLength);
     const to = library._malloc(size);
@@ -45,7 +49,11 @@ async function loadLz4(): Promise<Decompress> {
       if (from === 0 || to === 0) throw new Error(`no memory is left for a chunk of ${size} bytes`);
       library.HEAPU8.set(packed, from);
       const bytes = library._decompressFrame(context, to, size, from, packed.byteLength);
-      if (bytes < 0) throw new Error('expected an lz4 frame, found damaged data');
+      if (bytes !== size) {
+        loaded.delete('lz4');
+        context = library._createDecompressionContext();
+        throw new Error(`expected an lz4 frame of ${size} bytes, found damaged data`);
+      }
       return library.HEAPU8.slice(to, to + bytes);
     } finally {
       library._free(from);
