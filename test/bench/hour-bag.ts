@@ -126,19 +126,12 @@ class OverviewColumns {
     this.#startS = startS;
   }
 
-  add(topic: string, field: string, unit: string, second: number, values: readonly number[]): void {
+  /** @param row as `summedUp` gives it. */
+  add(topic: string, field: string, unit: string, second: number, row: readonly number[]): void {
     const key = `${topic} ${field}`;
     const series = this.#series.get(key) ?? { topic, field, unit, rows: [] };
     this.#series.set(key, series);
-    const sum = values.reduce((all, value) => all + value, 0);
-    const squares = values.reduce((all, value) => all + value * value, 0);
-    series.rows[second - this.#startS] = [
-      values.length,
-      values.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY),
-      values.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY),
-      sum / values.length,
-      squares / values.length,
-    ];
+    series.rows[second - this.#startS] = row;
   }
 
   /** The attachment's text (version 1). */
@@ -156,10 +149,23 @@ class OverviewColumns {
   }
 }
 
-/** Of a second of sound by channel; the same for all of its kind. */
-function soundValues(second: number, channel: number, isSilent: boolean): number[] {
-  if (isSilent) return new Array<number>(rateHz).fill(0);
-  return Array.from({ length: rateHz }, (_, frame) => driveSample(second, frame, channel) / 32_768);
+/** Count, least, greatest, mean and mean square. */
+function summedUp(values: Iterable<number>): number[] {
+  let [count, min, max, sum, squares] = [0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 0];
+  for (const value of values) {
+    count += 1;
+    min = Math.min(min, value);
+    max = Math.max(max, value);
+    sum += value;
+    squares += value * value;
+  }
+  return [count, min, max, sum / count, squares / count];
+}
+
+/** A second of sound by channel, summed up; the same for all of its kind. */
+function soundSummedUp(second: number, channel: number, isSilent: boolean): number[] {
+  if (isSilent) return [rateHz, 0, 0, 0, 0];
+  return summedUp(Array.from({ length: rateHz }, (_, frame) => driveSample(second, frame, channel) / 32_768));
 }
 
 /** Writes the bag; its folder is made. */
@@ -224,9 +230,9 @@ class Segment {
     if (this.#overview === null) return;
     for (let channel = 0; channel < channels; channel += 1) {
       const kind = `${isSilent ? 'silent' : second % 60 === 30} ${channel}`;
-      const values = this.#summed.get(kind) ?? soundValues(second, channel, isSilent);
-      this.#summed.set(kind, values);
-      this.#overview.add('/uma8/audio', `ch${channel}`, '1', second, values);
+      const row = this.#summed.get(kind) ?? soundSummedUp(second, channel, isSilent);
+      this.#summed.set(kind, row);
+      this.#overview.add('/uma8/audio', `ch${channel}`, '1', second, row);
     }
   }
 
@@ -278,15 +284,15 @@ class Segment {
     ];
     if (second % 60 === 30) messages.push(['/fender/impacts', 'fender_msgs/msg/Impact', stamp, impactAt(second)]);
     this.#chunk(messages, 'zstd', second, false);
-    this.#overview?.add('/bme680/temperature', 'temperature', '°C', second, [temperatureC]);
-    this.#overview?.add('/bme680/pressure', 'fluid_pressure', 'Pa', second, [environment.pressurePa]);
+    this.#overview?.add('/bme680/temperature', 'temperature', '°C', second, summedUp([temperatureC]));
+    this.#overview?.add('/bme680/pressure', 'fluid_pressure', 'Pa', second, summedUp([environment.pressurePa]));
     for (const [field, value] of [
       ['pm1', particles.pm1UgM3],
       ['pm2_5', pm25UgM3],
       ['pm4', particles.pm4UgM3],
       ['pm10', particles.pm10UgM3],
     ] as const) {
-      this.#overview?.add('/plantower/particulate_matter', field, 'µg/m³', second, [value]);
+      this.#overview?.add('/plantower/particulate_matter', field, 'µg/m³', second, summedUp([value]));
     }
   }
 
