@@ -1,25 +1,30 @@
 /** The page of `fender bag view`: one bag from this computer, without a central service around it. */
-import { lazy, Suspense, useEffect, useState } from 'react';
-import type { BagSource } from './bag/view/bag-viewer.tsx';
+import { type ComponentType, useEffect, useState } from 'react';
+import { BagClient } from './bag/view/bag-client.ts';
+import type { BagSource, OpenBagProps } from './bag/view/bag-viewer.tsx';
 import { ErrorBoundary } from './components/error-boundary.tsx';
 import { ThemeButton } from './components/header.tsx';
 import { PageTitle } from './components/page-title.tsx';
 import { Failed, Loading } from './components/states.tsx';
-import { formatZone } from './format/format-time.ts';
+import { zoneName } from './format/format-time.ts';
 
 /** Where it lives. */
 export const localBagPath = '/bag';
 
-const loadViewer = () => import('./bag/view/bag-viewer.tsx').then((viewer) => ({ default: viewer.BagViewer }));
-const BagViewer = lazy(loadViewer);
-
 export function LocalBag() {
-  const [source, setSource] = useState<BagSource | null>(null);
+  const [bag, setBag] = useState<{ readonly name: string; readonly client: BagClient } | null>(null);
+  // Not `lazy`: React holds what was suspended back for a third of a second.
+  const [viewer, setViewer] = useState<{ readonly OpenBag: ComponentType<OpenBagProps> } | null>(null);
   const [failure, setFailure] = useState<unknown>(null);
   useEffect(() => {
-    // Its code comes while the server is asked.
-    void loadViewer();
-    readSource().then(setSource, setFailure);
+    // The reader starts, and the viewer's code comes, while the server is asked.
+    const client = new BagClient();
+    readSource().then(({ name, files }) => {
+      client.open(name, files);
+      setBag({ name, client });
+    }, setFailure);
+    import('./bag/view/bag-viewer.tsx').then(setViewer, setFailure);
+    return () => client.close();
   }, []);
   return (
     <>
@@ -39,15 +44,18 @@ export function LocalBag() {
       </header>
       <main id="main" tabIndex={-1} className="main">
         <ErrorBoundary>
-          <PageTitle title={source?.name ?? 'Bag'} />
-          {failure !== null && <Failed what="the bag" error={failure} retry={() => location.reload()} />}
-          <Suspense fallback={<Loading what="the viewer" rows={5} />}>
-            {source === null ? failure === null && <Loading what="the bag" rows={5} /> : <BagViewer source={source} />}
-          </Suspense>
+          <PageTitle title={bag?.name ?? 'Bag'} />
+          {failure !== null ? (
+            <Failed what="the bag" error={failure} retry={() => location.reload()} />
+          ) : bag !== null && viewer !== null ? (
+            <viewer.OpenBag client={bag.client} />
+          ) : (
+            <Loading what="the bag" rows={5} />
+          )}
         </ErrorBoundary>
       </main>
       <footer className="footer">
-        <span>Times in {formatZone(new Date())}</span>
+        <span>Times in {zoneName()}; hover for exact UTC</span>
         <span>Read from this computer; nothing is sent anywhere</span>
       </footer>
     </>

@@ -34,14 +34,23 @@ export function formatAgo(at: Date, now: Date): string {
   return `${Math.floor(seconds / 86_400)} d ago`;
 }
 
-/** The viewer's zone and its offset: `Europe/Berlin, UTC+2`. */
-export function formatZone(now: Date): string {
-  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  const minutes = -now.getTimezoneOffset();
+/** The viewer's zone: `Europe/Berlin`. */
+export function zoneName(): string {
+  return Intl.DateTimeFormat().resolvedOptions().timeZone;
+}
+
+/** The offset of the viewer's zone at a moment, which is another one in summer: `UTC+2`. */
+export function formatOffset(at: Date): string {
+  const minutes = -at.getTimezoneOffset();
   const sign = minutes < 0 ? '−' : '+';
   const hours = Math.floor(Math.abs(minutes) / 60);
   const rest = Math.abs(minutes) % 60;
-  return `${zone}, UTC${sign}${hours}${rest === 0 ? '' : `:${two(rest)}`}`;
+  return `UTC${sign}${hours}${rest === 0 ? '' : `:${two(rest)}`}`;
+}
+
+/** The viewer's zone and its offset: `Europe/Berlin, UTC+2`. */
+export function formatZone(now: Date): string {
+  return `${zoneName()}, ${formatOffset(now)}`;
 }
 
 /** The value a `datetime-local` field takes for a moment, to the second, in the viewer's zone. */

@@ -15,8 +15,10 @@ export interface ByteSource {
   read(offset: number, length: number): Promise<Uint8Array>;
 }
 
-/** Where a file is. */
-export type BagFile = { readonly name: string; readonly url: string } | { readonly name: string; readonly blob: Blob };
+/** Where a file is; `bytes` is its size, where whoever lists the files knows it. */
+export type BagFile =
+  | { readonly name: string; readonly url: string; readonly bytes?: number }
+  | { readonly name: string; readonly blob: Blob };
 
 /** The most that is read at once: no chunk and no summary of a sane recording is larger. */
 const maxReadBytes = 128 * 1024 * 1024;
@@ -31,7 +33,9 @@ const fetchBytes = globalThis.fetch.bind(globalThis);
 
 /** @throws BagError when the file is not there. */
 export function openSource(file: BagFile): Promise<ByteSource> {
-  return 'blob' in file ? Promise.resolve(new BlobSource(file.name, file.blob)) : HttpSource.open(file.name, file.url);
+  if ('blob' in file) return Promise.resolve(new BlobSource(file.name, file.blob));
+  const { name, url, bytes } = file;
+  return bytes === undefined ? HttpSource.open(name, url) : Promise.resolve(new HttpSource(name, url, bytes));
 }
 
 function checkRange(source: ByteSource, offset: number, length: number): void {
@@ -82,13 +86,13 @@ class HttpSource implements ByteSource {
   readonly size: number;
   readonly #url: string;
   /** Its first bytes, which are looked at several times. */
-  readonly #head: Uint8Array;
+  #head: Promise<Uint8Array> | null;
 
-  private constructor(name: string, url: string, size: number, head: Uint8Array) {
+  constructor(name: string, url: string, size: number, head: Uint8Array | null = null) {
     this.name = name;
     this.#url = url;
     this.size = size;
-    this.#head = head;
+    this.#head = head && Promise.resolve(head);
   }
 
   /** Learns the size with the first bytes. */
@@ -110,7 +114,14 @@ class HttpSource implements ByteSource {
 
   async read(offset: number, length: number): Promise<Uint8Array> {
     checkRange(this, offset, length);
-    if (offset + length <= this.#head.byteLength) return this.#head.slice(offset, offset + length);
+    const headLength = Math.min(headBytes, this.size);
+    if (offset + length > headLength) return this.#ask(offset, length);
+    this.#head ??= this.#ask(0, headLength);
+    return (await this.#head).slice(offset, offset + length);
+  }
+
+  async #ask(offset: number, length: number): Promise<Uint8Array> {
+    if (length === 0) return new Uint8Array();
     const response = await ask(this.name, this.#url, offset, offset + length - 1);
     const bytes = response.status === 206 ? new Uint8Array(await response.arrayBuffer()) : new Uint8Array();
     if (bytes.byteLength !== length) {

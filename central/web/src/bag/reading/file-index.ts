@@ -99,16 +99,27 @@ function compressionOf(chunk: Uint8Array): string {
   return new TextDecoder().decode(chunk.subarray(at + 4, at + 4 + length));
 }
 
+/** What is read at once of a file's end: of a recording of sound, with chunks of 100 ms, all of its index. */
+function tailBytes(size: number): number {
+  return Math.min(size, Math.max(4096, Math.min(1024 * 1024, Math.ceil(size / 512))));
+}
+
 /**
  * The index that a finished file ends with. Null with the reason when there is none that can be trusted; then the file has to be
  * scanned.
  */
 export async function readSummary(source: ByteSource): Promise<{ index: FileIndex } | { problem: BagFault }> {
   try {
+    const tailStart = source.size - tailBytes(source.size);
+    const tail = await source.read(tailStart, source.size - tailStart);
     const reader = await McapIndexedReader.Initialize({
       readable: {
         size: async () => BigInt(source.size),
-        read: (offset, length) => source.read(Number(offset), Number(length)),
+        read: async (from, count) => {
+          const [offset, length] = [Number(from), Number(count)];
+          if (offset < tailStart || offset + length > source.size) return source.read(offset, length);
+          return tail.subarray(offset - tailStart, offset - tailStart + length);
+        },
       },
     });
     const index = indexOf(source, reader);

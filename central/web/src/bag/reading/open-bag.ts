@@ -48,8 +48,7 @@ export async function openBag(name: string, files: readonly BagFile[], onProgres
 
 async function openFile(file: BagFile, onProgress: OpenProgress): Promise<FileIndex> {
   const source = await openSource(file);
-  await expectMcap(source);
-  const summary = await readSummary(source);
+  const [summary] = await Promise.all([readSummary(source), expectMcap(source)]);
   if ('index' in summary) return summary.index;
   return scanFile(source, summary.problem, (done, total) => onProgress(file.name, done, total));
 }

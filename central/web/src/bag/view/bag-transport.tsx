@@ -4,7 +4,7 @@ import { Icon } from '../../components/icon.tsx';
 import type { SeriesKey, TopicInfo } from '../reading/bag-model.ts';
 import type { SoundPlayer } from './sound-player.ts';
 import type { Stage } from './stage.ts';
-import { clockText, spanText } from './time-text.ts';
+import { clockText, spanText, utcText } from './time-text.ts';
 import { useSlowly } from './use-stage.ts';
 import { topicTitle } from './view-rows.ts';
 
@@ -40,7 +40,9 @@ export function BagTransport(props: BagTransportProps) {
         </button>
       )}
       <p className="position bag-position">
-        <span className="number bag-cursor-time">{clockText(startNs, stage.readS, 1)}</span>
+        <span className="number bag-cursor-time" title={utcText(startNs, stage.readS)}>
+          {clockText(startNs, stage.readS, 1)}
+        </span>
         <span className="faint number">
           {spanText(stage.spanS)} in view
           {stage.progress < 1 && <span role="status"> · reading {Math.floor(stage.progress * 100)} %</span>}

@@ -1,8 +1,9 @@
 /** The viewer of one bag: opens it in a worker, and shows what of it is chosen on one time axis. */
-import { useEffect, useMemo, useState, useSyncExternalStore } from 'react';
+import { type ReactNode, useEffect, useState, useSyncExternalStore } from 'react';
 import { Icon } from '../../components/icon.tsx';
+import { Moment } from '../../components/moment.tsx';
 import { Loading } from '../../components/states.tsx';
-import { formatUtc } from '../../format/format-time.ts';
+import { formatOffset } from '../../format/format-time.ts';
 import { formatBytes, formatNumber } from '../../format/format-value.ts';
 import type { BagFault } from '../reading/bag-error.ts';
 import type { BagInfo } from '../reading/bag-model.ts';
@@ -28,7 +29,12 @@ export function BagViewer({ source }: { readonly source: BagSource }) {
   return client === null ? <Loading what="the bag" rows={5} /> : <OpenBag client={client} />;
 }
 
-function OpenBag({ client }: { readonly client: BagClient }) {
+export interface OpenBagProps {
+  /** One that was told to open a bag. */
+  readonly client: BagClient;
+}
+
+export function OpenBag({ client }: OpenBagProps) {
   const state = useSyncExternalStore(client.subscribe, () => client.state);
   const { info, failure, opening } = state;
   if (failure !== null) return <BagFailure fault={failure} />;
@@ -106,9 +112,9 @@ function Faults({ faults }: { readonly faults: readonly BagFault[] }) {
 
 function Facts({ info, state }: { readonly info: BagInfo; readonly state: BagState }) {
   const bytes = info.files.reduce((sum, file) => sum + file.bytes, 0);
-  const startsAt = useMemo(() => formatUtc(momentOf(info.startNs, 0), info.startNs), [info.startNs]);
-  const facts: readonly (readonly [string, string])[] = [
-    ['Starts', startsAt.replace(/(\.\d{3})\d{6}/, '$1')],
+  const startsAt = momentOf(info.startNs, 0);
+  const facts: readonly (readonly [string, ReactNode])[] = [
+    ['Starts', <Start key="start" at={startsAt} ns={info.startNs} />],
     ['Lasts', spanText(info.durationS)],
     ...(info.device === '' ? [] : ([['Vehicle', info.device]] as const)),
     ['Size', info.files.length > 1 ? `${formatBytes(bytes)} in ${info.files.length} files` : formatBytes(bytes)],
@@ -124,5 +130,14 @@ function Facts({ info, state }: { readonly info: BagInfo; readonly state: BagSta
         </div>
       ))}
     </dl>
+  );
+}
+
+/** With the offset, as the bag may be of the other half of the year. */
+function Start({ at, ns }: { readonly at: Date; readonly ns: string }) {
+  return (
+    <>
+      <Moment at={at.toISOString()} ns={ns} milliseconds /> <span className="faint">{formatOffset(at)}</span>
+    </>
   );
 }

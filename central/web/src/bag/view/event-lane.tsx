@@ -4,7 +4,7 @@ import { formatScore, labelTitle } from '../../format/format-value.ts';
 import type { BagEvent } from '../reading/bag-model.ts';
 import { RowFrame } from './plot-rows.tsx';
 import type { Stage } from './stage.ts';
-import { clockText } from './time-text.ts';
+import { clockText, utcText } from './time-text.ts';
 import { useSlowly } from './use-stage.ts';
 
 /** More would stand on each other. */
@@ -52,7 +52,7 @@ export function EventLane({ stage, events, startNs, onEvent }: EventLaneProps) {
               className={`lane-mark lane-mark-${label}`}
               data-at={atS}
               style={{ left: `${((atS - stage.fromS) / stage.spanS) * 100}%` }}
-              title={words}
+              title={`${words}\n${utcText(startNs, atS)}`}
               aria-label={words}
               onClick={() => onEvent(event)}
             />

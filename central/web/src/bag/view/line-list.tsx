@@ -4,7 +4,7 @@ import { formatNumber } from '../../format/format-value.ts';
 import type { BagLine } from '../reading/bag-model.ts';
 import type { BagClient } from './bag-client.ts';
 import type { Stage } from './stage.ts';
-import { clockText } from './time-text.ts';
+import { clockText, utcText } from './time-text.ts';
 import { useSlowly } from './use-stage.ts';
 
 interface LineListProps {
@@ -45,7 +45,12 @@ export function LineList({ client, stage, startNs, onGo }: LineListProps) {
       <ul>
         {shown.map((line) => (
           <li key={`${line.atS} ${line.source} ${line.text}`}>
-            <button type="button" className="link-button number" onClick={() => onGo(line.atS)}>
+            <button
+              type="button"
+              className="link-button number"
+              title={utcText(startNs, line.atS)}
+              onClick={() => onGo(line.atS)}
+            >
               {clockText(startNs, line.atS, 1)}
             </button>
             <span className={`badge badge-${line.level}`}>{line.level}</span>

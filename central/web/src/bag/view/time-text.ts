@@ -1,23 +1,34 @@
-/** Times of a bag as texts: the moment in UTC's days or the viewer's zone, the span in units that fit it. */
-import { formatClock, formatDate } from '../../format/format-time.ts';
+/** Times of a bag as texts: moments in the viewer's zone as everywhere in the dashboard, exact UTC at hand, spans in units that fit. */
+import { formatClock, formatDate, formatOffset, formatUtc } from '../../format/format-time.ts';
 import { formatNumber } from '../../format/format-value.ts';
 
-/** The moment `timeS` after `startNs` (decimal), as a date of the page. */
+/** UTC nanoseconds of the moment `timeS` after `startNs` (decimal). */
+function nsOf(startNs: string, timeS: number): bigint {
+  return BigInt(startNs) + BigInt(Math.round(timeS * 1e9));
+}
+
+/** The same as a date of the page. */
 export function momentOf(startNs: string, timeS: number): Date {
-  return new Date(Number(BigInt(startNs) / 1_000_000n) + (Number(BigInt(startNs) % 1_000_000n) / 1e6 + timeS * 1000));
+  return new Date(Number(nsOf(startNs, timeS) / 1_000_000n));
 }
 
-/** `14:05:09.120`, with as many digits as a span of `spanS` needs. */
+/** `14:05:09.120` in the viewer's zone, with as many digits as a span of `spanS` needs. */
 export function clockText(startNs: string, timeS: number, spanS: number): string {
-  const at = momentOf(startNs, timeS);
-  if (spanS >= 120) return formatClock(at);
-  if (spanS >= 0.5) return formatClock(at, true);
-  const ns = BigInt(startNs) + BigInt(Math.round(timeS * 1e6)) * 1000n;
-  return `${formatClock(at)}.${String((ns / 1000n) % 1_000_000n).padStart(6, '0')}`;
+  if (spanS >= 120) return formatClock(momentOf(startNs, timeS));
+  if (spanS >= 0.5) return formatClock(momentOf(startNs, timeS), true);
+  const us = (nsOf(startNs, timeS) + 500n) / 1000n;
+  return `${formatClock(new Date(Number(us / 1000n)))}.${String(us % 1_000_000n).padStart(6, '0')}`;
 }
 
+/** `2026-05-03 12:05:09.123456789 UTC`. */
+export function utcText(startNs: string, timeS: number): string {
+  return formatUtc(momentOf(startNs, timeS), String(nsOf(startNs, timeS)));
+}
+
+/** `2026-05-03 · UTC+2`: what a clock's time belongs to. */
 export function dateText(startNs: string, timeS: number): string {
-  return formatDate(momentOf(startNs, timeS));
+  const at = momentOf(startNs, timeS);
+  return `${formatDate(at)} · ${formatOffset(at)}`;
 }
 
 /** `1 h 02 min`, `3 min 20 s`, `12.5 s`, `40 ms`. */
