@@ -220,7 +220,7 @@ export async function brokenFiles(folder: string, whole: string): Promise<void> 
   await put('torn.mcap.active', bytes.subarray(0, Math.floor(bytes.byteLength * 0.7)));
   const flipped = Uint8Array.from(bytes);
   // In the middle of the sound of some chunk.
-  const middle = Math.floor(bytes.byteLength / 2);
+  const middle = Math.floor(bytes.byteLength * 0.53);
   flipped[middle] = (flipped[middle] as number) ^ 0x40;
   await put('flipped.mcap', flipped);
   const huge = Uint8Array.from(bytes.subarray(0, 4096));
@@ -236,7 +236,7 @@ export async function brokenFiles(folder: string, whole: string): Promise<void> 
   await truncate(join(folder, 'sparse.mcap'), 64 * 1024 ** 3);
 }
 
-/** A drive of 60 s in two segments with an overview, none of it silent. */
-export function driveBag(folder: string, seconds = 60, overview = true) {
+/** A drive in two segments with an overview, none of it silent. */
+export function driveBag(folder: string, seconds: number, overview = true) {
   return makeHourBag({ folder, seconds, segmentSeconds: Math.ceil(seconds / 2), soundEvery: 1, overview });
 }

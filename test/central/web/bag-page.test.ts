@@ -56,22 +56,23 @@ describe.skipIf(leaveOut)('bags in the dashboard (needs /usr/bin/chromium)', () 
   it('opens a file that is dropped, and says what one is that is no bag', async () => {
     const { page } = opened;
     await page.goto('/bags');
-    const bytes = [...(await readFile(join(folder, 'foreign.mcap')))];
-    const drop = async (name: string, content: number[]) => {
+    const bytes = await readFile(join(folder, 'foreign.mcap'));
+    const drop = async (name: string, content: Buffer) => {
       const transfer = await page.evaluateHandle(
         ([fileName, data]) => {
           const dropped = new DataTransfer();
-          dropped.items.add(new File([new Uint8Array(data)], fileName));
+          const content = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+          dropped.items.add(new File([content], fileName));
           return dropped;
         },
-        [name, content] as const,
+        [name, content.toString('base64')] as const,
       );
       await page.getByRole('region', { name: 'Open a bag' }).dispatchEvent('drop', { dataTransfer: transfer });
     };
     await drop('foreign.mcap', bytes);
     await page.locator('.time-row-title', { hasText: 'latitude' }).waitFor();
     await page.goto('/bags');
-    await drop('notes.txt', [104, 101, 108, 108, 111]);
+    await drop('notes.txt', Buffer.from('hello'));
     await page
       .getByRole('alert')
       .getByText(/At offset 0: expected an MCAP bag/)
