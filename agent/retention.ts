@@ -1,10 +1,12 @@
 /**
- * Keeps recordings within their share of the disk, and the disk from filling up by whatever else is on it: the oldest recording
- * goes first, then the oldest finished segments of those that are being written. Each removal is reported, and declared for central.
+ * Keeps recordings within their share of the disk, and the disk from filling up by whatever else is on it: the oldest segment of the
+ * oldest recording goes first, one that is being written last, and a recording's folder with its last segment. So no more goes than
+ * must, also of a recording of days. Each removal is reported, and declared for central.
  */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Diagnostic } from '../drivers/sample.ts';
+import { readSegmentFacts, writeMetadata } from './bag/rosbag2-metadata.ts';
 import { type DiskSpace, readDisk } from './health/machine.ts';
 import { byAge } from './recording/recording-names.ts';
 
@@ -37,6 +39,8 @@ interface Removable {
   readonly recordingId: string;
   /** Numbers of its segments; null when it has none. */
   readonly segments: { readonly first: number; readonly last: number } | null;
+  /** The recording's folder where some of it stays, with a `metadata.yaml` that shall not name this any more. */
+  readonly rest: string | null;
   readonly isRunning: boolean;
 }
 
@@ -51,6 +55,8 @@ export class Retention {
   readonly #parts: RetentionParts;
   /** Removals that no declaration is on the disk of. */
   #undeclared: Removal[] = [];
+  /** What is known of the recording that loses segment after segment. */
+  #reduced: ({ readonly folder: string } & Awaited<ReturnType<typeof readSegmentFacts>>) | null = null;
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
@@ -73,6 +79,7 @@ export class Retention {
         removed.push(each);
       }
       if (removed.some(({ isRunning }) => isRunning)) await this.#parts.segmentsRemoved();
+      await this.#renewMetadata(removed);
       await this.#declareRest();
       if (removed.length > 0) report(retentionReport(removed, allowed));
       return removed.map(({ path }) => path);
@@ -92,6 +99,21 @@ export class Retention {
       if (!isDeclared) this.#undeclared = [...this.#undeclared, removal].slice(-MAX_UNDECLARED);
     }
     await rm(path, { recursive: true, force: true });
+  }
+
+  /** `metadata.yaml` of the recording that lost its first segments, unless all of it is gone. */
+  async #renewMetadata(removed: readonly Removable[]): Promise<void> {
+    const folder = removed.findLast(({ isRunning }) => !isRunning)?.rest ?? null;
+    if (folder === null) return;
+    try {
+      // Reading the summaries of days costs seconds: it is done once, not each time that a segment goes.
+      if (this.#reduced?.folder !== folder) this.#reduced = { folder, ...(await readSegmentFacts(folder)) };
+      const { segments, unreadable } = this.#reduced;
+      await writeMetadata(folder, segments, unreadable);
+    } catch {
+      // A start of the agent renews what is not current.
+      this.#reduced = null;
+    }
   }
 
   #declare({ recordingId, first, last }: Removal): Promise<boolean> {
@@ -124,10 +146,7 @@ export class Retention {
         openBytes += sum(files);
         continue;
       }
-      const numbers = files.flatMap(({ segments }) => (segments === null ? [] : [segments.first]));
-      const segments = numbers.length === 0 ? null : { first: Math.min(...numbers), last: Math.max(...numbers) };
-      const path = join(recordingsFolder, id);
-      whole.push({ path, bytes: sum(files), recordingId: id, segments, isRunning: false });
+      whole.push(...segmentsOf(join(recordingsFolder, id), files));
     }
     return { removable: [...whole, ...running], usedBytes: sum(whole) + openBytes };
   }
@@ -144,9 +163,22 @@ async function filesOf(folder: string, recordingId: string): Promise<Removable[]
     if (!info?.isFile()) continue;
     const number = /_(\d+)\.mcap(\.active)?$/.exec(basename(path))?.[1];
     const segments = number === undefined ? null : { first: Number(number), last: Number(number) };
-    found.push({ path, bytes: info.size, recordingId, segments, isRunning: true });
+    found.push({ path, bytes: info.size, recordingId, segments, rest: folder, isRunning: true });
   }
   return found;
+}
+
+/** The segments of a recording that has ended, one by one; with the last of them goes the folder, and all that is in it. */
+function segmentsOf(folder: string, files: readonly Removable[]): Removable[] {
+  const segments = files.filter(({ path }) => /\.mcap(\.active)?$/.test(path));
+  const last = segments.at(-1);
+  const others = sum(files) - sum(segments);
+  const whole = { path: folder, bytes: others + (last?.bytes ?? 0), rest: null, isRunning: false };
+  const recordingId = basename(folder);
+  return [
+    ...segments.slice(0, -1).map((segment) => ({ ...segment, isRunning: false })),
+    { ...whole, recordingId, segments: last?.segments ?? null },
+  ];
 }
 
 function sum(all: readonly { readonly bytes: number }[]): number {

@@ -135,15 +135,23 @@ export async function metadataIsCurrent(folder: string): Promise<boolean> {
 
 /** Makes `metadata.yaml` anew from the summaries of a folder's finished segments. */
 export async function renewMetadata(folder: string): Promise<void> {
+  const { segments, unreadable } = await readSegmentFacts(folder);
+  await writeMetadata(folder, segments, unreadable);
+}
+
+/** The facts of a folder's finished segments from their summaries, and of which there are none, and why. */
+export async function readSegmentFacts(
+  folder: string,
+): Promise<{ segments: SegmentFacts[]; unreadable: Record<string, string> }> {
   const segments: SegmentFacts[] = [];
-  const custom: Record<string, string> = {};
+  const unreadable: Record<string, string> = {};
   for (const path of await bagFiles(folder)) {
     if (!path.endsWith('.mcap')) continue;
     const source = await FileSource.open(path);
     try {
       const opened = await openSummary(source);
       if ('problem' in opened || opened.reader.statistics === undefined) {
-        custom[`unreadable ${basename(path)}`] = 'problem' in opened ? opened.problem : 'no statistics';
+        unreadable[`unreadable ${basename(path)}`] = 'problem' in opened ? opened.problem : 'no statistics';
         continue;
       }
       const { channelsById, schemasById, statistics } = opened.reader;
@@ -152,7 +160,7 @@ export async function renewMetadata(folder: string): Promise<void> {
       await source.close();
     }
   }
-  await writeMetadata(folder, segments, custom);
+  return { segments, unreadable };
 }
 
 /** Whether a folder holds a bag and nothing else, by the names in it: then a tool may replace it when it was told to. */

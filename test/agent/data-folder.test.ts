@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { bagVerify } from '../../agent/bag/bag-check.ts';
+import { renewMetadata } from '../../agent/bag/rosbag2-metadata.ts';
 import { lockDataFolder } from '../../agent/data-lock.ts';
 import { Retention, type RetentionParts } from '../../agent/retention.ts';
 import type { Diagnostic } from '../../drivers/sample.ts';
+import { driveMessages, madeBag } from './bag/bag-fixtures.ts';
 
 let folder: string;
 
@@ -86,8 +89,8 @@ describe('retention', () => {
     const { retention, done } = makeRetention('2026-01-02', { diskShare: 0.9, readDisk });
     expect(await retention.retain()).toEqual([]);
     freeBytes = kept - 150;
-    expect(await retention.retain()).toEqual([join(folder, '2026-01-01')]);
-    expect(done).toEqual(['2026-01-01 0 to 1', 'recordings-removed']);
+    expect(await retention.retain()).toEqual(['2026-01-01/a_0.mcap', '2026-01-01'].map((name) => join(folder, name)));
+    expect(done).toEqual(['2026-01-01 0 to 0', '2026-01-01 1 to 1', 'recordings-removed']);
   });
 
   it('removes the oldest recordings first, then the oldest finished segments of the running one, declares and tells it', async () => {
@@ -100,16 +103,40 @@ describe('retention', () => {
       report: (each) => reports.push(each),
     });
     expect(await retention.retain()).toEqual(
-      ['2026-01-01', '2026-01-02', '2026-01-03/c_9.mcap'].map((name) => join(folder, name)),
+      ['2026-01-01/a_0.mcap', '2026-01-01', '2026-01-02', '2026-01-03/c_9.mcap'].map((name) => join(folder, name)),
     );
     expect(await readdir(join(folder, '2026-01-03'))).toEqual(['c_10.mcap', 'c_11.mcap.active']);
-    expect(done).toEqual(['2026-01-01 0 to 1', '2026-01-02 3 to 3', '2026-01-03 9 to 9', 'running']);
+    const declared = ['2026-01-01 0 to 0', '2026-01-01 1 to 1', '2026-01-02 3 to 3', '2026-01-03 9 to 9'];
+    expect(done).toEqual([...declared, 'running']);
     expect(reports).toHaveLength(1);
     expect(reports[0]).toMatchObject({
       source: 'retention',
       code: 'recordings-removed',
-      values: { removed: 3, bytes: 500 },
+      values: { removed: 4, bytes: 500 },
     });
+  });
+
+  it('takes no more than it must of a long recording, whose metadata.yaml then names what is left', async () => {
+    const id = '2026-01-01T00-00-00Z_000001';
+    const names = [8, 9, 10].map((number) => `${id}_${number}.mcap`);
+    const bytes = madeBag(driveMessages(1));
+    await mkdir(join(folder, id));
+    for (const name of names) await writeFile(join(folder, id, name), bytes);
+    await renewMetadata(join(folder, id));
+    let totalBytes = 2 * 3 * bytes.byteLength;
+    const readDisk = async () => ({ totalBytes, freeBytes: 1e12 });
+    const { retention, done } = makeRetention('', { readDisk });
+    for (const left of [2, 1]) {
+      expect(await retention.retain()).toEqual([join(folder, id, names[2 - left] as string)]);
+      expect((await readdir(join(folder, id))).sort()).toEqual([...names.slice(-left), 'metadata.yaml'].sort());
+      expect((await bagVerify(join(folder, id))).findings.filter(({ code }) => code === 'metadata')).toEqual([]);
+      totalBytes -= 2 * bytes.byteLength;
+    }
+    expect(await retention.retain()).toEqual([join(folder, id)]);
+    expect(await readdir(folder)).toEqual([]);
+    expect(done.filter((each) => each.includes(' to '))).toEqual(
+      [8, 9, 10].map((number) => `${id} ${number} to ${number}`),
+    );
   });
 
   it('goes by the number of a recording, whatever the clock said when it began', async () => {
