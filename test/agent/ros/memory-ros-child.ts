@@ -12,7 +12,7 @@ function decide(fate: string): void {
   if (what === 'kill') process.kill(process.pid, 'SIGKILL');
   if (what === 'hang') for (;;);
   if (what === 'flood') {
-    for (let index = 0; index < 10_000; index += 1) replies(Buffer.from(`\0\u0001\0\0flood ${index}`));
+    for (let index = 0; index < 4_000; index += 1) replies(Buffer.from(`\0\u0001\0\0flood ${index}`));
   }
   if (what === 'call') {
     void ros.call(argument).then(({ success, message }) => {

@@ -212,6 +212,38 @@ describe.skipIf(distro === '')(`a real ROS 2 (${state})`, () => {
   );
 
   test(
+    'hears also who comes later and offers less, and is not held up by many topics that come at once',
+    async () => {
+      const names = Array.from({ length: 12 }, (_, index) => `/value_${index}`);
+      const publish = (topic: string, reliability: 'reliable' | 'best_effort', hz: number) => {
+        return {
+          topic,
+          type: 'std_msgs/msg/UInt32',
+          cdr: UINT32.toString('hex'),
+          hz,
+          reliability,
+          durability: 'volatile',
+        };
+      };
+      await peer({ publish: names.map((topic) => publish(topic, 'reliable', 1)) });
+      const topics = names.map((topic) => ({ topic, type: 'std_msgs/msg/UInt32' }));
+      const { agent, metric } = await agentInRos({ topics });
+      const received = () => metric('ros_received_messages_total');
+      await until('messages of all', async () => (await received()) > 24, { processes: [agent] });
+      // The second's thirty a second are told from the first's one.
+      await peer({ publish: [publish(names[0] ?? '', 'best_effort', 30)] });
+      const before = await received();
+      await until('messages of the second', async () => (await received()) > before + 150, { processes: [agent] });
+      expect(await metric('ros_restarts_total')).toBe(0);
+      expect(await agent.end('SIGTERM')).toBe(0);
+      const counts = names.map((topic) => hashes(recorded(), topic).length);
+      expect(counts[0]).toBeGreaterThan(100);
+      expect(Math.min(...counts)).toBeGreaterThan(1);
+    },
+    LONG_MS,
+  );
+
+  test(
     'may be killed and stopped in its tracks, and no sound is missing from the recording',
     async () => {
       const { agent, metric } = await agentInRos();

@@ -157,10 +157,10 @@ describe('the bridge to ROS 2', () => {
       turns += 1;
     }, 10);
     fate('flood');
-    // A second of work in a few pieces.
-    await vi.waitFor(() => expect(of('/replies')).toHaveLength(10_000), LONG);
+    // Half a second of work in a few pieces.
+    await vi.waitFor(() => expect(of('/replies')).toHaveLength(4_000), LONG);
     clearInterval(turning);
-    expect(turns).toBeGreaterThan(40);
+    expect(turns).toBeGreaterThan(20);
     expect(figures()).toMatchObject({ state: 'running', restarts: 0, lost: 0 });
     await end();
   });
