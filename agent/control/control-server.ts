@@ -19,6 +19,8 @@ const maxPathBytes = 107;
 const maxBodyBytes = 4096;
 const maxReasonLength = 200;
 const requestTimeoutMs = 5_000;
+/** Each open connection is one file of those that the recorder may open. */
+const maxConnections = 16;
 const socketMode = 0o660;
 
 /** A socket that is being served. */
@@ -37,9 +39,11 @@ export async function serveControl(dataFolder: string, control: RecordingControl
     throw new Error(`${path}: expected a path of at most ${maxPathBytes} bytes for a socket, found ${bytes}`);
   }
   await rm(path, { force: true });
-  const server = createServer({ requestTimeout: requestTimeoutMs }, (request, response) => {
+  const timeouts = { requestTimeout: requestTimeoutMs, connectionsCheckingInterval: requestTimeoutMs };
+  const server = createServer(timeouts, (request, response) => {
     void answer(request, control).then((given) => send(response, given));
   });
+  server.maxConnections = maxConnections;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     // Nobody but the owner may connect before the rights are set.

@@ -1,8 +1,10 @@
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
 import { request } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { askAgent } from '../../../agent/control/control-client.ts';
 import { type ControlServer, serveControl } from '../../../agent/control/control-server.ts';
 import type { RecorderNode } from '../../../agent/recording/recorder-node.ts';
@@ -93,6 +95,23 @@ describe('the control socket', () => {
     const unknown = await send('GET', '/', '');
     expect(unknown.status).toBe(404);
     expect(unknown.text).toContain('POST /recording/start');
+  });
+
+  test('lets only so many connect at once, and others when those are gone', async () => {
+    let refused = 0;
+    const clients = Array.from({ length: 40 }, () => connect(join(folder, 'control.sock')));
+    for (const client of clients) {
+      client.on('error', () => {});
+      client.once('close', () => {
+        refused += 1;
+      });
+    }
+    await vi.waitFor(() => expect(refused).toBe(24), { timeout: 15_000 });
+    const closed = clients.map((client) => (client.closed ? null : once(client, 'close')));
+    for (const client of clients) client.destroy();
+    await Promise.all(closed);
+    const status = () => askAgent(folder, 'GET', '/status');
+    await vi.waitFor(async () => expect(await status()).toMatchObject({ state: 'recording' }), { timeout: 10_000 });
   });
 
   test('is for the owner and the group of the data folder, and gone with the agent', async () => {
