@@ -113,15 +113,19 @@ function metadataYaml(segments: readonly SegmentFacts[], custom: Readonly<Record
   );
 }
 
-/** Writes a recording's `metadata.yaml`, durably: of those `segments` that were not removed meanwhile to make room. */
+/**
+ * Writes a recording's `metadata.yaml`, durably: of those `segments` that were not removed meanwhile to make room.
+ * @returns those.
+ */
 export async function writeMetadata(
   folder: string,
   segments: readonly SegmentFacts[],
   custom: Readonly<Record<string, string>>,
-): Promise<void> {
+): Promise<SegmentFacts[]> {
   const there = new Set(await readdir(folder));
   const kept = segments.filter(({ file }) => there.has(file));
   await replaceDurably(join(folder, metadataName), new TextEncoder().encode(metadataYaml(kept, custom)));
+  return kept;
 }
 
 /** Whether `metadata.yaml` is there, names every finished segment, and none that was removed. */

@@ -20,7 +20,8 @@ export class FinishedSegments {
   bytes = 0;
   readonly #folder: string;
   readonly #vehicle: string;
-  readonly #facts: SegmentFacts[] = [];
+  /** Of the segments that are still there, once `metadata.yaml` is written. */
+  #facts: SegmentFacts[] = [];
   /** Unfinished files, without their suffix, that wait for a disk that works. */
   #abandoned: string[] = [];
   #writing: Promise<void> = Promise.resolve();
@@ -58,7 +59,10 @@ export class FinishedSegments {
   writeMetadata(): Promise<void> {
     this.#writing = this.#writing
       .then(async () => {
-        if (this.#facts.length > 0) await writeMetadata(this.#folder, this.#facts, { vehicle: this.#vehicle });
+        const known = [...this.#facts];
+        if (known.length === 0) return;
+        const kept = new Set(await writeMetadata(this.#folder, known, { vehicle: this.#vehicle }));
+        this.#facts = this.#facts.filter((each) => kept.has(each) || !known.includes(each));
       })
       .catch(() => {});
     return this.#writing;

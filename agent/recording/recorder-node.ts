@@ -134,6 +134,7 @@ export class RecorderNode {
   readonly #before = { messages: 0, writtenBytes: 0, segments: 0, lost: new Map<string, TopicLoss>() };
   #lastSyncMonotonicNs: bigint | null = null;
   #repairTimer: NodeJS.Timeout | null = null;
+  #repairing: Promise<void> = Promise.resolve();
   #closed = false;
 
   private constructor(folder: string, number: number, options: RecorderNodeOptions, clock: Clock) {
@@ -306,7 +307,8 @@ export class RecorderNode {
     this.#retiring = [];
     for (const recorder of all) void this.#end(recorder);
     await Promise.all(this.#ending.values());
-    await this.repairs;
+    if (this.#repairTimer !== null) clearTimeout(this.#repairTimer);
+    await Promise.all([this.repairs, this.#repairing]);
   }
 
   /** @param first the moment from which on messages belong to it; without one, there is no other recording for older ones. */
@@ -371,13 +373,17 @@ export class RecorderNode {
   /** What the disk refused at the end of a recording is made whole as soon as it takes it. */
   #repairLater(): void {
     if (this.#closed || this.#repairTimer !== null) return;
-    this.#repairTimer = setTimeout(async () => {
-      await this.repairs;
-      const reports = await this.#repair();
-      this.#repairTimer = null;
-      if (reports.some(({ outcome }) => outcome === 'failed')) this.#repairLater();
+    this.#repairTimer = setTimeout(() => {
+      this.#repairing = this.#repairAgain();
     }, this.#options.repairRetryMs ?? repairRetryMs);
     this.#repairTimer.unref();
+  }
+
+  async #repairAgain(): Promise<void> {
+    await this.repairs;
+    const reports = await this.#repair();
+    this.#repairTimer = null;
+    if (reports.some(({ outcome }) => outcome === 'failed')) this.#repairLater();
   }
 
   readonly #stopIfClosed = (): void => {

@@ -45,7 +45,7 @@ async function unpack(message: ClipMessage): Promise<ClipMessage> {
   if (!message.topic.endsWith('/flac')) return message;
   const { plainSound } = await import('../sound/plain-sound.ts');
   try {
-    return plainSound(message);
+    return await plainSound(message);
   } catch {
     return message;
   }
