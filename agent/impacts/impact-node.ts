@@ -160,9 +160,14 @@ export class ImpactNode {
   async #resume(): Promise<void> {
     for (const owed of await this.#parts.journal.all()) {
       if (this.#owed.some((each) => each.event_id === owed.event_id)) continue;
-      // Central keeps one event an id, so committing it once too often does no harm.
-      if (!owed.committed) await this.#appendEvent(owed);
-      this.#owed.push(owed);
+      try {
+        // Central keeps one event an id, so committing it once too often does no harm.
+        if (!owed.committed) await this.#appendEvent(owed);
+        this.#owed.push(owed);
+      } catch (error) {
+        // It stays journalled, and keeps none of the others from their clips.
+        this.#fail('event', error);
+      }
     }
     this.#sortOwed();
   }
