@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { McapTypes } from '@mcap/core';
 import { readSchemaText } from '../../messages/schema-text.ts';
+import { compressedAudioType, plainTopicOf } from '../../sound/raw-audio.ts';
 import { type BagSelection, BagSet, type SetDamage, type SetMessage } from '../bag-set.ts';
 import { RecordingError } from '../error.ts';
 import { type Work, writeNewFolder } from '../new-output.ts';
@@ -180,7 +181,11 @@ class Exporter {
     const topics = [...keys.values()].map(({ channel }) => channel.topic);
     const names = fileNames([...new Set(topics)].sort());
     const seen = new Map<string, number>();
-    for (const [key, { channel, schema }] of keys) {
+    const isPacked = ([, { schema }]: [string, { schema: McapTypes.Schema | undefined }]): boolean =>
+      schema?.name === compressedAudioType;
+    // Sound as it came makes the file; what is FLAC of the same sound joins it.
+    const inOrder = [...keys].sort((a, b) => Number(isPacked(a)) - Number(isPacked(b)));
+    for (const [key, { channel, schema }] of inOrder) {
       const count = (seen.get(channel.topic) ?? 0) + 1;
       seen.set(channel.topic, count);
       const name = `${names.get(channel.topic)}${count > 1 ? `.type${count}` : ''}`;
@@ -218,6 +223,11 @@ class Exporter {
   #soundSink(topic: string, type: string, name: string): TopicSink | null {
     if (!this.#options.formats.includes('wav')) return this.#skip(topic, 'it is sound, and wav was not chosen');
     const pathOf = (part: number): string => join(this.#folder, `${name}${part === 0 ? '' : `_${part}`}.wav`);
+    const plain = type === compressedAudioType ? plainTopicOf(topic) : topic;
+    const joined = this.sounds.find((each) => each.topic === plain);
+    if (joined !== undefined && plain !== topic) {
+      return { add: (message) => joined.add(message, type), finish: async () => {}, abandon: async () => {} };
+    }
     const sound = new SoundExport(topic, pathOf, this.#options);
     this.sounds.push(sound);
     return { add: (message) => sound.add(message, type), finish: () => sound.finish(), abandon: () => sound.abandon() };

@@ -4,6 +4,8 @@ import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects, parquetS
 import { describe, expect, test } from 'vitest';
 import { bagExport, exportedAll, formatExport } from '../../../agent/bag/export/bag-export.ts';
 import { wavHeader } from '../../../agent/bag/export/wav-file.ts';
+import { openFlacEncoder } from '../../../agent/sound/flac-encoder.ts';
+import { compressedAudioMessage, viewSamples } from '../../../agent/sound/raw-audio.ts';
 import { readWavFormat } from '../../../drivers/uma8/wav.ts';
 import { range } from '../recording/recording-fixtures.ts';
 import { scratchFolder } from '../recording/scratch-folder.ts';
@@ -62,6 +64,22 @@ describe('exporting sound', () => {
     expect([...pcm]).toEqual([...one(0), ...one(1), ...silence, ...one(5), ...one(6), ...one(7)]);
     expect(report.sound[0]).toMatchObject({ gaps: [{ atFrame: 1600, frames: 2400 }], gapCount: 1, overlapping: 1 });
     expect(formatExport(report)).toContain('1 gaps filled with 0.300 s of silence, 1 messages that overlap left out');
+  });
+
+  test('makes one file of sound that is FLAC in part', async () => {
+    const encode = await openFlacEncoder();
+    const messages = range(20).map((index) => {
+      const message = soundMessage(index);
+      const sound = viewSamples(message.data);
+      if (index % 3 === 1 || sound === null) return message;
+      const data = compressedAudioMessage(sound, encode(sound.pcm, sound.channels, sound.sampleRateHz));
+      return { ...message, topic: '/uma8/audio/flac', type: 'fender_msgs/msg/CompressedAudio', data };
+    });
+    const { out, report } = await exported(messages);
+    expect((await readdir(out)).sort()).toEqual(['export.json', 'uma8_audio.wav']);
+    expect([...(await samples(join(out, 'uma8_audio.wav'))).pcm]).toEqual(range(20).flatMap(pcmOf));
+    expect(report.sound).toMatchObject([{ topic: '/uma8/audio', gapCount: 0, undecoded: 0 }]);
+    expect(exportedAll(report)).toBe(true);
   });
 
   test('splits at gaps when asked, and always when nothing came for an hour', async () => {
