@@ -16,6 +16,9 @@ test('FLAC in the recording, sound as it came in clips, and no false loss where 
   const messages: Message[] = [];
   const { packer, unpack } = configured;
   if (packer === undefined) throw new Error('no packer');
+  const damaged = { ...sound(0), topic: '/uma8/audio/flac', type: 'fender_msgs/msg/CompressedAudio' };
+  const given = { ...damaged, data: new Uint8Array(100), monotonicNs: 0n, recordedNs: 0n };
+  expect(await unpack?.(given)).toBe(given);
   const node = await openNode(folder, { packer, unpack });
   // The encoder takes a moment to start; what comes meanwhile is recorded as it comes.
   const isPacked = async (): Promise<boolean> => {
