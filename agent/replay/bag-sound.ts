@@ -41,7 +41,7 @@ export async function* readBagSound(path: string, topic: string): AsyncGenerator
           const type = wanted.get(record.channelId);
           if (type === undefined) continue;
           blocks += 1;
-          const { data } = plainSound({ topic: `${file}: ${topic}`, type, data: record.data });
+          const { data } = await plainSound({ topic: `${file}: ${topic}`, type, data: record.data });
           yield { ...decodeRawAudio(data, `${file}: ${topic}`), share: read / total };
         }
       }

@@ -1,30 +1,7 @@
 /** Encodes sound as FLAC with libFLAC (libflacjs, WebAssembly): a whole stream for each block of samples. */
 
-import { createRequire } from 'node:module';
 import { AgentError } from '../error.ts';
-
-/** What is used of libflacjs; its own types describe more. */
-interface LibFlac {
-  isReady(): boolean;
-  on(event: 'ready', listener: () => void): void;
-  create_libflac_encoder(
-    sampleRateHz: number,
-    channels: number,
-    bits: number,
-    level: number,
-    frames: number,
-    verify: boolean,
-    blockFrames: number,
-  ): number;
-  init_encoder_stream(
-    encoder: number,
-    write: (bytes: Uint8Array) => void,
-    metadata: (info?: { readonly md5sum: string }) => void,
-  ): number;
-  FLAC__stream_encoder_process_interleaved(encoder: number, samples: Int32Array, frames: number): boolean | number;
-  FLAC__stream_encoder_finish(encoder: number): boolean | number;
-  FLAC__stream_encoder_delete(encoder: number): void;
-}
+import { type LibFlac, loadLibFlac } from './flac-library.ts';
 
 /** Encodes 16-bit samples [frames × channels]; the stream is the caller's. @throws AgentError `recording` when it cannot. */
 export type EncodeFlac = (pcm: Int16Array, channels: number, sampleRateHz: number) => Uint8Array<ArrayBuffer>;
@@ -41,24 +18,9 @@ const markerBytes = 4;
 const streamInfoBytes = 38;
 const md5Offset = 26;
 
-/** Loads the library. It looks for `fetch` to load its code, and fails with Node's, which knows no files: so it finds none. */
-async function loadLibrary(): Promise<LibFlac> {
-  const kept = globalThis.fetch;
-  let library: LibFlac;
-  try {
-    (globalThis as { fetch?: unknown }).fetch = undefined;
-    const require = createRequire(import.meta.url);
-    library = require('libflacjs')('min.wasm') as LibFlac;
-  } finally {
-    globalThis.fetch = kept;
-  }
-  if (!library.isReady()) await new Promise<void>((resolve) => library.on('ready', resolve));
-  return library;
-}
-
 /** The encoder, ready; its library keeps a heap of 16 MiB, of which it uses little. @throws what hinders the library from loading. */
 export async function openFlacEncoder(): Promise<EncodeFlac> {
-  const library = await loadLibrary();
+  const library = await loadLibFlac();
   let samples = new Int32Array(0);
   return (pcm, channels, sampleRateHz) => {
     if (samples.length !== pcm.length) samples = new Int32Array(pcm.length);

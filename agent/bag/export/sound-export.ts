@@ -133,7 +133,7 @@ export class SoundExport {
   async #decode(data: Uint8Array, type: string): Promise<ReturnType<typeof viewSamples>> {
     try {
       const { plainSound } = await import('../../sound/plain-sound.ts');
-      const samples = viewSamples(plainSound({ topic: this.topic, type, data }).data);
+      const samples = viewSamples((await plainSound({ topic: this.topic, type, data })).data);
       if (samples !== null) return samples;
       this.firstProblem ||= `expected pcm-s16 or FLAC in whole frames, found ${data.byteLength} other bytes`;
     } catch (error) {

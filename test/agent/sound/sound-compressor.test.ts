@@ -107,7 +107,7 @@ test('sound comes out of a recording as it went in, byte for byte, with other me
   expect(soundOf(written).map(({ type, data }) => ({ type, ...soundFrames(data) }))).toEqual(
     soundOf(given).map(({ data }) => ({ type: 'fender_msgs/msg/CompressedAudio', ...soundFrames(data) })),
   );
-  expect(soundOf(written).map(plainSound)).toEqual(soundOf(given));
+  expect(await Promise.all(soundOf(written).map(plainSound))).toEqual(soundOf(given));
   expect(written.filter(({ topic }) => topic === '/bme680/temperature')).toEqual(range(60).map(temperature));
   expect(diagnostics).toEqual([]);
   await compressor.close();
