@@ -146,6 +146,25 @@ describe.skipIf(leaveOut)('bag viewer (needs /usr/bin/chromium)', () => {
     await page.getByText('32.0 s in view').waitFor();
   });
 
+  it('draws the line between two messages that are both out of view', async () => {
+    const page = await show('drive');
+    await settled(page);
+    const cursor = page.getByRole('slider', { name: 'Cursor' });
+    // The impact, between the messages of 29.5 s and 30.5 s.
+    await cursor.press('.');
+    for (let step = 0; step < 8; step += 1) await cursor.press('+');
+    await page.getByText('125 ms in view').waitFor();
+    const canvas = page.locator('.time-row', { hasText: 'Temperature' }).locator('canvas');
+    const inked = () =>
+      canvas.evaluate((element) => {
+        const { width, height } = element as HTMLCanvasElement;
+        const context = (element as HTMLCanvasElement).getContext('2d');
+        const column = context?.getImageData(Math.floor(width / 4), 0, 1, height).data ?? [];
+        return Array.from(column).filter((value, at) => at % 4 === 3 && value > 0).length;
+      });
+    await expect.poll(inked, patience).toBeGreaterThan(0);
+  });
+
   it('sums up the span in view as its messages are', async () => {
     const page = await show('drive');
     await settled(page);

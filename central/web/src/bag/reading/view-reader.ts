@@ -109,11 +109,14 @@ export class ViewReader {
     const track = this.#bag.tracks[key.topic];
     if (track === undefined || (track.kind !== 'sound' && track.kind !== 'numbers')) return [];
     const [overview] = track.overviewOf(key.field);
+    // Between two messages that are both outside a short view, the line goes on.
+    const reachS = track.kind === 'numbers' ? 2 * track.periodS : 0;
+    const [fromS, toS] = [columns.fromS - reachS, columns.toS + reachS];
     // An overview that is finer than the columns tells all that can be seen.
     const plan =
       overview !== undefined && overview.periodS <= columns.columnS
         ? noChunks
-        : planOf(this.#bag, track, columns.fromS, columns.toS, overview === undefined ? sampledChunks : 0);
+        : planOf(this.#bag, track, fromS, toS, overview === undefined ? sampledChunks : 0);
     return [{ key, track, plan, coarse: columns.columnS >= 0.005 }];
   }
 

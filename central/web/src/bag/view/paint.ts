@@ -213,9 +213,16 @@ export function drawAxisLabels(
 ): void {
   context.font = '10px system-ui, sans-serif';
   context.fillStyle = palette.text;
+  // Lines under the numbers must not be taken for strokes of them.
+  context.strokeStyle = palette.surface;
+  context.lineWidth = 4;
+  context.lineJoin = 'round';
   context.textAlign = 'left';
-  context.textBaseline = 'top';
-  context.fillText(formatNumber(axis.high, digits), 4, 3);
-  context.textBaseline = 'bottom';
-  context.fillText(formatNumber(axis.low, digits), 4, height - 2);
+  const label = (value: number, baseline: 'top' | 'bottom', y: number) => {
+    context.textBaseline = baseline;
+    context.strokeText(formatNumber(value, digits), 4, y);
+    context.fillText(formatNumber(value, digits), 4, y);
+  };
+  label(axis.high, 'top', 3);
+  label(axis.low, 'bottom', height - 2);
 }

@@ -15,6 +15,7 @@ export const spectrumHeight = 150;
 interface RowFrameProps {
   readonly title: string;
   readonly detail: ReactNode;
+  /** Pixels at least; a plot is as tall as the texts beside it. */
   readonly height: number;
   readonly className?: string;
   readonly children: ReactNode;
@@ -28,7 +29,7 @@ export function RowFrame({ title, detail, height, className = '', children }: Ro
         <span className="time-row-title">{title}</span>
         <span className="time-row-detail">{detail}</span>
       </div>
-      <div className="time-row-plot" style={{ height }}>
+      <div className="time-row-plot" style={{ minHeight: height }}>
         {children}
       </div>
     </div>
@@ -191,6 +192,9 @@ export function SpectrumRow({
   );
 }
 
+/** More marks than this in view are drawn faintly, so that they do not hide what they belong to. */
+const manyEvents = 12;
+
 /** Upright dashes where something hit the vehicle. */
 export function drawEventLines(
   context: CanvasRenderingContext2D,
@@ -205,12 +209,13 @@ export function drawEventLines(
   context.fillStyle = colour;
   context.lineWidth = 1;
   context.setLineDash([3, 3]);
-  for (const { atS, durationS } of events) {
-    if (atS + durationS < stage.fromS || atS > stage.toS) continue;
+  const inView = events.filter(({ atS, durationS }) => atS + durationS >= stage.fromS && atS <= stage.toS);
+  const dashAlpha = inView.length > manyEvents ? 0.35 : 0.8;
+  for (const { atS, durationS } of inView) {
     const x = Math.round((atS - stage.fromS) * perS) + 0.5;
     context.globalAlpha = 0.1;
     context.fillRect(x, 0, durationS * perS, size.height);
-    context.globalAlpha = 0.8;
+    context.globalAlpha = dashAlpha;
     context.beginPath();
     context.moveTo(x, 0);
     context.lineTo(x, size.height);
