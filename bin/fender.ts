@@ -14,6 +14,12 @@ import { snapshotCommand } from './commands/snapshot.ts';
 import { EXIT, EXIT_HELP } from './exit-codes.ts';
 import { splitRosArguments } from './ros-arguments.ts';
 
+/** Lets a command and those under it end as the program does when the command line is wrong: with the right status, naming their own help. */
+function inherit(command: Command, parent: Command, name: string): void {
+  command.copyInheritedSettings(parent).showHelpAfterError(`(${name} --help shows what can be said)`);
+  for (const each of command.commands) inherit(each, command, `${name} ${each.name()}`);
+}
+
 const program = new Command('fender')
   .description(
     'Learns what hits a test vehicle: the agent in the vehicle, the central service, and the tools around them.',
@@ -34,7 +40,8 @@ for (const command of [
   replayCommand(),
   bagCommand(),
 ]) {
-  program.addCommand(command.copyInheritedSettings(program));
+  inherit(command, program, `fender ${command.name()}`);
+  program.addCommand(command);
 }
 
 // What is said to ROS 2 is no option of ours.

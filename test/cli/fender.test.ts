@@ -47,7 +47,11 @@ describe('help and wrong use', () => {
     'snapshot',
     'bag',
     'bag info',
+    'bag verify',
     'bag recover',
+    'bag export',
+    'bag cut',
+    'bag merge',
   ];
 
   test.each(subcommands)('fender %s --help tells the usage and the exit status', async (name) => {
@@ -64,6 +68,7 @@ describe('help and wrong use', () => {
     [['demo', '--sound', '/nothing/here'], 'expected a file or folder, found nothing at /nothing/here'],
     [['agent', '--config', '/nothing/agent.yaml'], '/nothing/agent.yaml'],
     [['record', 'status', '--config', '/nothing/agent.yaml'], '/nothing/agent.yaml'],
+    [['bag', 'cut', 'drive'], '(fender bag cut --help shows what can be said)'],
     [['record', 'pause'], "unknown command 'pause'"],
     [['snapshot', '--pre-roll', 'much'], "--pre-roll: expected seconds from 0, found 'much'"],
   ])('fender %j ends with 2 and says what was expected', async (args, words) => {
