@@ -154,19 +154,25 @@ function compareCounts(information: unknown, checks: readonly FileCheck[], list:
   }
 }
 
+/** Findings that a recovered bag does not have. */
+const damageCodes: ReadonlySet<string> = new Set(['damage', 'cut-off']);
+
 /** What `fender bag verify` prints. */
 export function formatCheck(check: BagCheck): string {
   const messages = check.files.reduce((sum, file) => sum + file.messages, 0);
   const bytes = check.files.reduce((sum, file) => sum + file.bytes, 0);
   const notes = check.findings.filter(({ severity }) => severity === 'note').length;
-  const verdict = check.errors === 0 ? 'no errors' : `${check.errors} errors`;
-  const lines = [
-    `${check.path}: ${verdict}, ${notes} notes; ${check.files.length} files, ${messages} messages, ${bytes} bytes read`,
-  ];
+  const counted = (count: number, what: string): string =>
+    `${count === 0 ? 'no' : count} ${what}${count === 1 ? '' : 's'}`;
+  const found = `${counted(check.errors, 'error')}, ${counted(notes, 'note')}`;
+  const read = `${counted(check.files.length, 'file')}, ${counted(messages, 'message')}, ${bytes} bytes read`;
+  const lines = [`${check.path}: ${found}; ${read}`];
   for (const { file, offset, severity, code, message } of check.findings) {
     const where = check.files.length > 1 || offset === null ? `${basename(file)} ` : '';
     const place = offset === null ? where.trim() : `${where}offset ${offset}`;
     lines.push(`  ${severity}  ${code}  ${place}: ${message}`);
   }
+  const isDamaged = check.findings.some(({ severity, code }) => severity === 'error' && damageCodes.has(code));
+  if (isDamaged) lines.push(`  \`fender bag recover ${check.path} NEW\` writes all that is readable as a whole bag`);
   return `${lines.join('\n')}\n`;
 }

@@ -82,7 +82,8 @@ export async function bagFiles(path: string): Promise<string[]> {
     if (!(await stat(path)).isDirectory()) return [path];
     names = await readdir(path);
   } catch (cause) {
-    const found = systemCode(cause);
+    const code = systemCode(cause);
+    const found = code === 'ENOENT' ? 'nothing of that name' : code;
     throw new RecordingError('nothing-readable', `${path}: expected a file or a folder of segments, found ${found}`, {
       cause,
     });

@@ -198,6 +198,9 @@ export function formatBagInfo(info: BagInfo): string {
   }
   for (const { offset, bytes, reason } of info.damage)
     lines.push(`damage      ${bytes} bytes at offset ${offset}: ${reason}`);
+  if (!info.complete) {
+    lines.push(`cure        \`fender bag recover ${info.path} NEW.mcap\` writes all that is readable as a whole bag`);
+  }
   return `${lines.join('\n')}\n`;
 }
 

@@ -78,7 +78,11 @@ async function copyAll(set: BagSet, writer: BagWriter, work: Work): Promise<Map<
     if (wanted.length === 0) continue;
     const source = await FileSource.open(name);
     try {
-      for (const place of wanted) await writer.addAttachment(source, place);
+      for (const place of wanted) {
+        if (await writer.addAttachment(source, place)) continue;
+        const { offset, bytes } = place;
+        set.addDamage({ file: name, offset, bytes, reason: `attachment ${place.name} cannot be read` });
+      }
     } finally {
       await source.close();
     }
@@ -108,7 +112,9 @@ async function join(
     const counts = await copyAll(set, writer, work);
     if (writer.messages === 0) {
       const found = set.files.length === 1 ? paths.join(' ') : `${set.files.length} files`;
-      throw new RecordingError('not-covered', `${found}: expected messages of these topics in this span, found none`);
+      const has = set.spanText === '' ? '' : `; there are messages from ${set.spanText}`;
+      const wanted = 'expected messages of these topics in this span';
+      throw new RecordingError('not-covered', `${found}: ${wanted}, found none${has}`);
     }
     const topics = [...counts]
       .map(([topic, messages]) => ({ topic, messages }))

@@ -1,6 +1,6 @@
 /** Owns `fender bag recover`: everything readable of a damaged bag, as a new whole one. The damaged one is never changed. */
 
-import { stat } from 'node:fs/promises';
+import { rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { someBagFiles } from './bag-folder.ts';
 import { foundNothing, notMcap, refuseForeign } from './bag-format.ts';
@@ -79,12 +79,14 @@ export async function bagRecover(path: string, out: string, work: Work = {}): Pr
 async function recoverSegment(file: string, out: string, folder: string, work: Work): Promise<BagRecovery> {
   const name = basename(file).replace(new RegExp(`\\${activeSuffix}$`), '');
   const to = join(out, name);
+  const partial = join(folder, name);
   try {
-    return await writeNewFile(join(folder, name), [], false, (partial) => recoverInto(file, to, partial, work));
+    return await recoverInto(file, to, partial, work);
   } catch (error) {
     const isOfTheFile =
       error instanceof RecordingError && ['empty', 'not-mcap', 'sqlite3', 'too-large'].includes(error.code);
     if (!isOfTheFile) throw error;
+    await rm(partial, { force: true });
     const nothing = { bytes: 0, chunks: 0, messages: 0, topics: [], damage: [], damagedBytes: 0, cutOff: true };
     return { path: file, out: to, ...nothing, problem: error.message };
   }

@@ -9,7 +9,7 @@ import type { RawMessage } from './mcap-records.ts';
 import { type OrderedInput, readInOrder, readJoined } from './message-order.ts';
 import { stopIfAsked, type Work, watched } from './new-output.ts';
 import type { Damage } from './scan.ts';
-import { earliest, parseSpan, type TimeSpan } from './time-span.ts';
+import { earliest, isoTime, latest, parseSpan, type TimeSpan } from './time-span.ts';
 
 /** Which messages are wanted, as the command line says it. */
 export interface BagSelection {
@@ -101,9 +101,22 @@ export class BagSet {
     ];
   }
 
+  /** Notes what was found to be unreadable outside messages. */
+  addDamage(damage: SetDamage): void {
+    this.#unreadable.push(damage);
+  }
+
   /** Why files are not whole, in words. */
   get problems(): readonly string[] {
     return this.files.filter(({ complete }) => !complete).map(({ name, problem }) => `${name}: ${problem}`);
+  }
+
+  /** From the first to the last message of all files, in words; empty without messages. */
+  get spanText(): string {
+    const filled = this.files.map(({ statistics }) => statistics).filter(({ messageCount }) => messageCount > 0n);
+    const startNs = earliest(filled.map(({ messageStartTime }) => messageStartTime));
+    const endNs = latest(filled.map(({ messageEndTime }) => messageEndTime));
+    return startNs === null || endNs === null ? '' : `${isoTime(startNs)} to ${isoTime(endNs)}`;
   }
 
   /** Channels of a file that are wanted. */

@@ -28,6 +28,7 @@ export async function openSummary(source: ByteSource): Promise<{ reader: McapInd
   try {
     return { reader: await McapIndexedReader.Initialize({ readable: readableOf(source), decompressHandlers }) };
   } catch (cause) {
-    return { problem: (cause as Error).message };
+    // The library adds who wrote the file, which says nothing of what is wrong.
+    return { problem: (cause as Error).message.replace(/ \[library=[^\]]*\]/, '') };
   }
 }

@@ -85,14 +85,15 @@ export class BagWriter {
   async addAttachment(source: ByteSource, place: AttachmentPlace): Promise<boolean> {
     if (place.bytes > maxAttachmentBytes) return false;
     const bytes = await source.read(place.offset, place.bytes);
+    let record: McapTypes.TypedMcapRecord;
     try {
-      const record = parseRecordBytes(bytes);
-      if (record.type !== 'Attachment') return false;
-      await this.#write(this.#builder.copiedAttachment(record, bytes));
-      return true;
+      record = parseRecordBytes(bytes);
     } catch {
       return false;
     }
+    if (record.type !== 'Attachment') return false;
+    await this.#write(this.#builder.copiedAttachment(record, bytes));
+    return true;
   }
 
   /** Adds a message to the channel `channelId` of this file. Its data must not change afterwards. */

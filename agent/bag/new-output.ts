@@ -54,7 +54,15 @@ function outputError(path: string, error: unknown): unknown {
   if (code === 'unknown') return error;
   if (code === 'EEXIST' || code === 'ENOTEMPTY') return alreadyThere(path, error);
   if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG') {
-    return new RecordingError('no-space', `${path}: no space left`, { cause: error, retryable: true });
+    const cure = 'free some, or write to another disk';
+    return new RecordingError('no-space', `${path}: no space left: ${cure}`, { cause: error, retryable: true });
+  }
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    const folder = dirname(path);
+    const found = code === 'ENOENT' ? 'none: make it first' : 'a file';
+    return new RecordingError('write-failed', `${path}: expected a folder ${folder} to write into, found ${found}`, {
+      cause: error,
+    });
   }
   return new RecordingError('write-failed', `${path}: ${code}: ${(error as Error).message}`, { cause: error });
 }

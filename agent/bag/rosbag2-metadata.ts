@@ -8,7 +8,6 @@ import { typeHashOrNone } from '../messages/type-hash.ts';
 import { bagFiles, metadataName } from './bag-folder.ts';
 import { openSummary } from './bag-summary.ts';
 import { FileSource } from './byte-source.ts';
-import { offeredQos } from './channel-table.ts';
 import { replaceDurably } from './durable-file.ts';
 
 /** What the bag's metadata says of one finished segment. Times are UTC nanoseconds. */
@@ -20,7 +19,9 @@ export interface SegmentFacts {
   readonly topics: readonly {
     readonly topic: string;
     readonly type: string;
-    readonly qos: unknown;
+    /** How the messages are laid out: `cdr`. */
+    readonly encoding: string;
+    readonly qos: readonly unknown[];
     /** `RIHS01_…`, empty where it is not known. */
     readonly typeHash: string;
     readonly messages: bigint;
@@ -34,14 +35,14 @@ export function segmentFacts(
   schemas: ReadonlyMap<number, Schema>,
   statistics: McapTypes.Statistics,
 ): SegmentFacts {
-  const topics = [...channels.values()].map(({ id, topic, schemaId, metadata }) => {
+  const topics = [...channels.values()].map(({ id, topic, schemaId, messageEncoding, metadata }) => {
     const schema = schemas.get(schemaId);
     const type = schema?.name ?? '';
-    const text = metadata.get('offered_qos_profiles');
     return {
       topic,
       type,
-      qos: readQos(text) ?? offeredQos(type),
+      encoding: messageEncoding,
+      qos: readQos(metadata.get('offered_qos_profiles')),
       typeHash: metadata.get('topic_type_hash') || hashOf(schema),
       messages: statistics.channelMessageCounts.get(id) ?? 0n,
     };
@@ -50,13 +51,14 @@ export function segmentFacts(
   return { file, startNs: messageStartTime, endNs: messageEndTime, messages: messageCount, topics };
 }
 
-/** A channel's offered QoS; null when it has none, or it is no YAML: the bag may be anybody's. */
-function readQos(text: string | undefined): unknown {
-  if (text === undefined || text === '') return null;
+/** A channel's offered QoS; none, which rosbag2 takes for not known, where it says nothing or is no list: the bag may be anybody's. */
+function readQos(text: string | undefined): readonly unknown[] {
+  if (text === undefined || text === '') return [];
   try {
-    return parse(text, { intAsBigInt: true, maxAliasCount: 100 });
+    const profiles: unknown = parse(text, { intAsBigInt: true, maxAliasCount: 100 });
+    return Array.isArray(profiles) ? profiles : [];
   } catch {
-    return null;
+    return [];
   }
 }
 
@@ -73,10 +75,11 @@ function metadataYaml(segments: readonly SegmentFacts[], custom: Readonly<Record
     if (segment.startNs < startNs) startNs = segment.startNs;
     if (segment.endNs > endNs) endNs = segment.endNs;
   }
-  const topics = new Map<string, { type: string; qos: unknown; typeHash: string; messages: bigint }>();
-  for (const { topic, type, qos, typeHash, messages } of segments.flatMap((segment) => segment.topics)) {
+  type Topic = Omit<SegmentFacts['topics'][number], 'topic'>;
+  const topics = new Map<string, Topic>();
+  for (const { topic, messages, ...told } of segments.flatMap((segment) => segment.topics)) {
     const before = topics.get(topic);
-    topics.set(topic, { type, qos, typeHash, messages: messages + (before?.messages ?? 0n) });
+    topics.set(topic, { ...told, messages: messages + (before?.messages ?? 0n) });
   }
   return stringify(
     {
@@ -86,11 +89,11 @@ function metadataYaml(segments: readonly SegmentFacts[], custom: Readonly<Record
         duration: { nanoseconds: endNs - startNs },
         starting_time: { nanoseconds_since_epoch: startNs },
         message_count: segments.reduce((sum, { messages }) => sum + messages, 0n),
-        topics_with_message_count: [...topics].map(([name, { type, qos, typeHash, messages }]) => ({
+        topics_with_message_count: [...topics].map(([name, { type, encoding, qos, typeHash, messages }]) => ({
           topic_metadata: {
             name,
             type,
-            serialization_format: 'cdr',
+            serialization_format: encoding,
             offered_qos_profiles: qos,
             type_description_hash: typeHash,
           },

@@ -1,6 +1,8 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { McapWriter, TempBuffer } from '@mcap/core';
 import { describe, expect, test } from 'vitest';
+import { parse, stringify } from 'yaml';
 import { bagVerify } from '../../../agent/bag/bag-check.ts';
 import { bagInfo } from '../../../agent/bag/bag-info.ts';
 import { bagCut, bagMerge, formatJoin } from '../../../agent/bag/bag-merge.ts';
@@ -46,6 +48,31 @@ describe('bag cut', () => {
     const info = await bagInfo(join(out, 'cut_0.mcap'));
     expect(info.metadata).toContainEqual({ name: 'foxglove', values: { deviceName: 'car-7' } });
     expect(info.metadata.find(({ name }) => name === 'fender.cut')?.values.topics).toBe('/uma8/audio /bme680/*');
+  });
+
+  test('notes the offered QoS that the bag tells, and none where it tells nothing or nonsense', async () => {
+    const folder = await scratchFolder();
+    const profile = [{ history: 'keep_last', depth: 7, reliability: 'reliable' }];
+    const path = join(folder, 'foreign.mcap');
+    const buffer = new TempBuffer();
+    const writer = new McapWriter({ writable: buffer });
+    await writer.start({ profile: 'ros2', library: '' });
+    const told = { '/told': stringify(profile), '/silent': '', '/nonsense': 'depth: 7', '/broken': '[{' };
+    for (const [topic, text] of Object.entries(told)) {
+      const data = new TextEncoder().encode('string data\n');
+      const schemaId = await writer.registerSchema({ name: 'std_msgs/msg/String', encoding: 'ros2msg', data });
+      const metadata = new Map(text === '' ? [] : [['offered_qos_profiles', text]]);
+      const channelId = await writer.registerChannel({ schemaId, topic, messageEncoding: 'cdr', metadata });
+      await writer.addMessage({ channelId, sequence: 0, logTime: 1n, publishTime: 1n, data: new Uint8Array(8) });
+    }
+    await writer.end();
+    await writeFile(path, buffer.get());
+    await bagCut(path, join(folder, 'out'), {});
+    const yaml = parse(await readFile(join(folder, 'out', 'metadata.yaml'), 'utf8'));
+    const topics: { topic_metadata: { name: string; offered_qos_profiles: unknown } }[] =
+      yaml.rosbag2_bagfile_information.topics_with_message_count;
+    const noted = topics.map(({ topic_metadata: each }) => [each.name, each.offered_qos_profiles]);
+    expect(Object.fromEntries(noted)).toEqual({ '/told': profile, '/silent': [], '/nonsense': [], '/broken': [] });
   });
 
   test('takes what is readable of a damaged bag, and says what is not', async () => {
