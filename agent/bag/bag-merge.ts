@@ -4,7 +4,7 @@ import { type BagSelection, BagSet, type SetDamage } from './bag-set.ts';
 import { type BagWriter, writeBag } from './bag-writer.ts';
 import { FileSource } from './byte-source.ts';
 import { RecordingError } from './error.ts';
-import type { Work } from './new-output.ts';
+import { formatInputs, type Work } from './new-output.ts';
 
 /** What was made. */
 export interface BagJoin {
@@ -156,7 +156,7 @@ export async function bagMerge(
 
 /** What `fender bag cut` and `fender bag merge` print. */
 export function formatJoin(joined: BagJoin): string {
-  const lines = [`${joined.inputs.join(' ')} → ${joined.out}: ${joined.messages} messages`];
+  const lines = [`${formatInputs(joined.inputs)} → ${joined.out}: ${joined.messages} messages`];
   for (const { topic, messages } of joined.topics) lines.push(`  ${topic}  ${messages}`);
   for (const problem of joined.problems) lines.push(`not whole: ${problem}`);
   for (const { file, offset, bytes, reason } of joined.damage) {

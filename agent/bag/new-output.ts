@@ -18,6 +18,11 @@ export interface Work {
   readonly force?: boolean | undefined;
 }
 
+/** The files that something was made of, in words: a drive has hundreds. */
+export function formatInputs(files: readonly string[]): string {
+  return files.length <= 2 ? files.join(' and ') : `${files[0]} and ${files.length - 1} more files`;
+}
+
 /** A progress report that ends the work once it is to stop. @throws RecordingError `stopped` */
 export function watched({ progress, signal }: Work): Progress {
   return (done, total) => {

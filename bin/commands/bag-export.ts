@@ -39,7 +39,7 @@ Examples:
   fender bag export drive/ drive_files/
   fender bag export drive/ sound/ --format wav --channels 0 --from 10m --to 12m
   fender bag export drive/ air/ --topic '/plantower/*' --format parquet
-  python3 -c "import pandas; print(pandas.read_parquet('air/plantower_particulate_matter.parquet'))"`,
+  python3 -c "import pandas; print(pandas.read_parquet('air/plantower_particulate.parquet'))"`,
     )
     .action((path: string, out: string, options: ExportCommandOptions) =>
       run(async (signal) => {

@@ -7,7 +7,7 @@ import { readSchemaText } from '../../messages/schema-text.ts';
 import { compressedAudioType, plainTopicOf } from '../../sound/raw-audio.ts';
 import { type BagSelection, BagSet, type SetDamage, type SetMessage } from '../bag-set.ts';
 import { RecordingError } from '../error.ts';
-import { type Work, writeNewFolder } from '../new-output.ts';
+import { formatInputs, type Work, writeNewFolder } from '../new-output.ts';
 import { CsvTable } from './csv-table.ts';
 import { ParquetTable } from './parquet-table.ts';
 import { isSound, SoundExport, type SoundFile, type SoundOptions } from './sound-export.ts';
@@ -38,8 +38,10 @@ export interface BagExport {
   readonly inputs: readonly string[];
   readonly sound: readonly SoundFile[];
   readonly tables: readonly TableFile[];
-  /** Topics of which nothing was exported, and why. */
+  /** Topics of which nothing could be exported, and why. */
   readonly skipped: readonly { readonly topic: string; readonly reason: string }[];
+  /** Topics that the chosen formats are not for. */
+  readonly unasked: readonly string[];
   readonly damage: readonly SetDamage[];
   readonly problems: readonly string[];
 }
@@ -153,6 +155,7 @@ class Exporter {
   readonly sounds: SoundExport[] = [];
   readonly tables: TableSink[] = [];
   readonly skipped: { topic: string; reason: string }[] = [];
+  readonly unasked: string[] = [];
   readonly #set: BagSet;
   readonly #folder: string;
   readonly #options: ExportOptions;
@@ -204,7 +207,7 @@ class Exporter {
     const type = schema?.name ?? '';
     if (isSound(type, channel.messageEncoding)) return this.#soundSink(topic, type, name);
     const formats = this.#options.formats.filter((format) => format !== 'wav');
-    if (formats.length === 0) return this.#skip(topic, 'no format for tables was chosen (--format csv,parquet)');
+    if (formats.length === 0) return this.#leave(topic);
     const rows = rowsOf(channel, schema);
     if ('reason' in rows) return this.#skip(topic, rows.reason);
     const columns = tableColumns(rows);
@@ -221,7 +224,7 @@ class Exporter {
   }
 
   #soundSink(topic: string, type: string, name: string): TopicSink | null {
-    if (!this.#options.formats.includes('wav')) return this.#skip(topic, 'it is sound, and wav was not chosen');
+    if (!this.#options.formats.includes('wav')) return this.#leave(topic);
     const pathOf = (part: number): string => join(this.#folder, `${name}${part === 0 ? '' : `_${part}`}.wav`);
     const plain = type === compressedAudioType ? plainTopicOf(topic) : topic;
     const joined = this.sounds.find((each) => each.topic === plain);
@@ -235,6 +238,11 @@ class Exporter {
 
   #skip(topic: string, reason: string): null {
     this.skipped.push({ topic, reason });
+    return null;
+  }
+
+  #leave(topic: string): null {
+    this.unasked.push(topic);
     return null;
   }
 }
@@ -283,6 +291,7 @@ export async function bagExport(
       sound: exporter.sounds.flatMap(({ files }) => files),
       tables: exporter.tables.flatMap(({ files }) => files),
       skipped: [...exporter.skipped, ...silentTopics(exporter.sounds)],
+      unasked: exporter.unasked,
       damage: set.damage,
       problems: set.problems,
     };
@@ -299,15 +308,16 @@ function silentTopics(sounds: readonly SoundExport[]): { topic: string; reason: 
     .map(({ topic, firstProblem }) => ({ topic, reason: firstProblem || 'no messages in this span' }));
 }
 
-/** Whether everything asked for is in the files. */
+/** Whether everything asked for is in the files, and something is. */
 export function exportedAll({ damage, problems, skipped, tables, sound }: BagExport): boolean {
-  const undecoded = [...tables, ...sound].some((file) => file.undecoded > 0);
-  return damage.length === 0 && problems.length === 0 && skipped.length === 0 && !undecoded;
+  const files = [...tables, ...sound];
+  const isWhole = damage.length === 0 && problems.length === 0 && skipped.length === 0;
+  return isWhole && files.length > 0 && files.every((file) => file.undecoded === 0);
 }
 
 /** What `fender bag export` prints. */
 export function formatExport(report: BagExport): string {
-  const lines = [`${report.inputs.join(' ')} → ${report.out}`];
+  const lines = [`${formatInputs(report.inputs)} → ${report.out}`];
   for (const {
     file,
     topic,
@@ -330,6 +340,7 @@ export function formatExport(report: BagExport): string {
     lines.push(`  ${file}  ${topic}  ${rows} rows${undecoded > 0 ? `, ${undecoded} not decoded (${problem})` : ''}`);
   }
   for (const { topic, reason } of report.skipped) lines.push(`  left out ${topic}: ${reason}`);
+  if (report.unasked.length > 0) lines.push(`  not in these formats: ${report.unasked.join(', ')}`);
   for (const problem of report.problems) lines.push(`not whole: ${problem}`);
   for (const { file, offset, bytes, reason } of report.damage) {
     lines.push(`could not read ${bytes} bytes at offset ${offset} of ${file}: ${reason}`);

@@ -82,6 +82,16 @@ describe('exporting sound', () => {
     expect(exportedAll(report)).toBe(true);
   });
 
+  test('alone, when asked, is whole; what finds nothing for its formats is not', async () => {
+    const { out, report } = await exported(driveMessages(1), { formats: ['wav'] });
+    expect((await readdir(out)).sort()).toEqual(['export.json', 'uma8_audio.wav']);
+    expect(report).toMatchObject({ skipped: [], unasked: expect.arrayContaining(['/bme680/temperature']) });
+    expect(formatExport(report)).toContain('not in these formats: ');
+    expect(exportedAll(report)).toBe(true);
+    const nothing = await exported(driveMessages(1), { formats: ['wav'], topics: ['/bme680/*'] });
+    expect(exportedAll(nothing.report)).toBe(false);
+  });
+
   test('splits at gaps when asked, and always when nothing came for an hour', async () => {
     const late = soundMessage(40_000);
     const { out, report } = await exported([soundMessage(0), soundMessage(5), late], { gaps: 'split' });
