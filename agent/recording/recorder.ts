@@ -22,7 +22,7 @@ import { SegmentLoop } from './segment-loop.ts';
 export interface RecorderOptions {
   /** The vehicle's id: the bag's `deviceName`. */
   readonly vehicle: string;
-  /** Slow topics are gathered this long, so a crash costs this much of them. */
+  /** Slow topics are gathered this long; a crash costs this much of them, and what a write takes. */
   readonly slowFlushMs?: number;
   /** At most one data sync in this time; a power cut costs this much more than a crash. */
   readonly syncIntervalMs?: number;
@@ -49,7 +49,7 @@ export interface RecorderOptions {
 
 /** What is taken for options that are not given. */
 const recorderDefaults = {
-  slowFlushMs: 500,
+  slowFlushMs: 300,
   syncIntervalMs: 100,
   maxSegmentBytes: 256 * 1024 * 1024,
   maxSegmentMs: 300_000,

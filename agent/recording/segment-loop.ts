@@ -64,6 +64,7 @@ export class SegmentLoop {
   #running: Promise<void> | null = null;
   #again = false;
   #syncing: Promise<void> | null = null;
+  #folderSynced = false;
   #syncError: unknown = null;
   #syncedAtMs = Number.NEGATIVE_INFINITY;
   #spaceCheckedAtMs = Number.NEGATIVE_INFINITY;
@@ -196,10 +197,8 @@ export class SegmentLoop {
   async #openSegment(first: Stamp): Promise<SegmentWriter> {
     await this.#checkSpace();
     if (this.#segment !== null) return this.#segment;
-    if (this.#segmentIndex === 0) {
-      await mkdir(this.#folder, { recursive: true });
-      await syncFolder(dirname(this.#folder));
-    }
+    // Synced with what is written first: sound does not wait in memory for a disk that is slow to sync.
+    if (this.#segmentIndex === 0) await mkdir(this.#folder, { recursive: true });
     const { vehicle } = this.#options;
     const recording = basename(this.#folder);
     const path = join(this.#folder, `${recording}_${this.#segmentIndex}.mcap`);
@@ -252,6 +251,7 @@ export class SegmentLoop {
     // A second sync would succeed without having kept what the first one lost.
     if (this.#syncError !== null) throw this.#syncError;
     if (!segment.ended) this.#addClosingRecords(segment);
+    await this.#syncNewFolder();
     await segment.finish();
     this.#segment = null;
     this.lastSyncMonotonicNs = this.#clock.monotonicNs();
@@ -300,8 +300,8 @@ export class SegmentLoop {
     const segment = this.#segment;
     if (segment === null) return Promise.resolve();
     this.#syncedAtMs = performance.now();
-    this.#syncing = segment
-      .sync()
+    this.#syncing = this.#syncNewFolder()
+      .then(() => segment.sync())
       .then(() => {
         this.lastSyncMonotonicNs = this.#clock.monotonicNs();
       })
@@ -314,6 +314,13 @@ export class SegmentLoop {
         this.#syncSoon();
       });
     return this.#syncing;
+  }
+
+  /** Without it a power cut could take the recording's folder with all that is in it. @throws the system's error. */
+  async #syncNewFolder(): Promise<void> {
+    if (this.#folderSynced) return;
+    await syncFolder(dirname(this.#folder));
+    this.#folderSynced = true;
   }
 
   async #pause(error: unknown): Promise<void> {

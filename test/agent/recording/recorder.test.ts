@@ -167,7 +167,7 @@ describe('a recording', () => {
     expect((await readdir(join(folder, 'recordings/drive'))).sort()).toEqual(['drive_0.mcap', 'metadata.yaml']);
   });
 
-  test('brings sound to the file at once and slow topics within 500 ms, with nothing else to push them', async () => {
+  test('brings sound to the file at once and slow topics within 300 ms, with nothing else to push them', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     onTestFinished(() => void vi.useRealTimers());
     const folder = await scratchFolder();
@@ -179,7 +179,7 @@ describe('a recording', () => {
     recorder.write(sound(0));
     await untilRecorded(1);
     recorder.write(temperature(0));
-    vi.advanceTimersByTime(500);
+    vi.advanceTimersByTime(300);
     await untilRecorded(2);
     await recorder.close();
   });
