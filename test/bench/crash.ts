@@ -1,6 +1,6 @@
 /** Measures what kills of a recording process cost, at random moments: the losses of all of them. */
 
-import { isTooMuch, measureCrashLoss } from '../fault/crash-loss.ts';
+import { type CrashLoss, isTooMuch, measureCrashLoss } from '../fault/crash-loss.ts';
 import { seededRandom } from '../fault/seeded-random.ts';
 
 /** Smallest, median, 95th percentile and largest, in seconds. */
@@ -23,8 +23,8 @@ export interface CrashBench {
   readonly slowS: Spread;
   /** How long the machine kept the recording from writing anything, in the second before the kill. */
   readonly stalledS: Spread;
-  /** Kills that cost more than 200 ms of sound or 1 s of slow topics; and those that did so without the machine standing still. */
-  readonly tooMuch: number;
+  /** Kills that cost more than 200 ms of sound or 1 s of slow topics; and how many did so without the machine standing still. */
+  readonly tooMuch: readonly CrashLoss[];
   readonly tooMuchItself: number;
   /** Messages handed over, and lost, in all. */
   readonly handed: number;
@@ -50,7 +50,7 @@ export async function benchCrash(kills = 200, onKill: (done: number) => void = (
     soundToKillS: spreadOf(losses.map(({ soundToKillS }) => soundToKillS)),
     slowS: spreadOf(losses.map(({ slowS }) => slowS)),
     stalledS: spreadOf(losses.map(({ stalledS }) => stalledS)),
-    tooMuch: losses.filter((loss) => isTooMuch(loss)).length,
+    tooMuch: losses.filter((loss) => isTooMuch(loss)),
     tooMuchItself: losses.filter((loss) => isTooMuch(loss, loss.stalledS)).length,
     handed: losses.reduce((sum, { handed }) => sum + handed, 0),
     missing: losses.reduce((sum, { missing }) => sum + missing, 0),

@@ -22,7 +22,7 @@ export interface CrashLoss {
   readonly soundToKillS: number;
   /** From the oldest missing message of a slow topic to the kill, the longest of all topics; 0 when none is missing. */
   readonly slowS: number;
-  /** The longest time in the last second that the machine kept the process from writing a few bytes elsewhere. */
+  /** The longest time in the last second that the machine, and not its own work, kept the process from writing a few bytes elsewhere. */
   readonly stalledS: number;
   /** Messages handed over, and those of them that are missing. */
   readonly handed: number;
@@ -44,6 +44,12 @@ export function isTooMuch({ soundS, slowS, wrong }: CrashLoss, allowedS = 0): bo
   return soundS > mostSoundS + allowedS + 1e-6 || slowS > mostSlowS + allowedS || wrong > 0;
 }
 
+/** A sign of life: when, and how much CPU time the recording's thread had taken until then. */
+interface Alive {
+  readonly ns: bigint;
+  readonly cpuUs: number;
+}
+
 interface Handed {
   readonly topic: string;
   readonly sequence: number;
@@ -57,27 +63,38 @@ const startTimeoutMs = 60_000;
 /** What the child said in whole lines. */
 interface Said {
   readonly handed: readonly Handed[];
-  readonly aliveNs: readonly bigint[];
+  readonly alive: readonly Alive[];
 }
 
 function saidIn(output: string): Said {
   const lines = output.slice(0, output.lastIndexOf('\n') + 1).split('\n');
   const words = lines.slice(0, -1).map((line) => line.split(' '));
-  const aliveNs = words.flatMap(([what, ns = '0']) => (what === 'alive' ? [BigInt(ns)] : []));
+  const alive = words.flatMap(([what, ns = '0', cpuUs]) =>
+    what === 'alive' ? [{ ns: BigInt(ns), cpuUs: Number(cpuUs) }] : [],
+  );
   const handed = words.filter(([what]) => what !== 'alive');
   return {
-    aliveNs,
+    alive,
     handed: handed.map(([topic = '', sequence, monotonicNs = '0', durationNs = '0']) => {
       return { topic, sequence: Number(sequence), monotonicNs: BigInt(monotonicNs), durationNs: BigInt(durationNs) };
     }),
   };
 }
 
-/** The longest gap in `aliveNs` in the second before the kill, in seconds, without the pause that it makes itself. */
-function longestGapS(aliveNs: readonly bigint[], killedNs: bigint): number {
-  const times = [...aliveNs, killedNs].filter((ns) => ns <= killedNs);
-  const gaps = times.map((ns, index) => (killedNs - ns < 1_000_000_000n ? Number(ns - (times[index - 1] ?? ns)) : 0));
-  return Math.max(0, Math.max(...gaps) / 1e9 - 0.01);
+/**
+ * The longest gap between signs of life in the second before the kill, in seconds, without the pause that it makes itself, and without
+ * the CPU time that was taken in it; that of the last gap, which the kill ends, nobody knows.
+ */
+function longestGapS(alive: readonly Alive[], killedNs: bigint): number {
+  const signs = alive.filter(({ ns }) => ns <= killedNs);
+  const last = signs.at(-1);
+  if (last !== undefined) signs.push({ ns: killedNs, cpuUs: last.cpuUs });
+  const gaps = signs.map(({ ns, cpuUs }, index) => {
+    const before = signs[index - 1];
+    if (before === undefined || killedNs - ns >= 1_000_000_000n) return 0;
+    return Number(ns - before.ns) / 1e9 - (cpuUs - before.cpuUs) / 1e6 - 0.01;
+  });
+  return Math.max(0, ...gaps);
 }
 
 /** Records into a new folder, kills `aliveMs` after the first sound, repairs, and compares. @throws when the repair or the start fails. */
@@ -121,7 +138,7 @@ async function killOnce(sound: 'pcm' | 'flac', aliveMs: number, seed: number): P
 
 function lossOf(
   sound: 'pcm' | 'flac',
-  { handed, aliveNs }: Said,
+  { handed, alive }: Said,
   recorded: readonly { readonly topic: string; readonly sequence: number }[],
   killedNs: bigint,
 ): CrashLoss {
@@ -149,7 +166,7 @@ function lossOf(
     soundS: missingSound.reduce((sum, { durationNs }) => sum + seconds(durationNs), 0),
     soundToKillS: Math.max(0, seconds(killedNs - (lastEndNs ?? killedNs))),
     slowS: missingSlow.reduce((longest, { monotonicNs }) => Math.max(longest, seconds(killedNs - monotonicNs)), 0),
-    stalledS: longestGapS(aliveNs, killedNs),
+    stalledS: longestGapS(alive, killedNs),
     handed: handed.length,
     missing: missing.length,
     wrong: wrong.length + recorded.length - found.size,
@@ -158,7 +175,7 @@ function lossOf(
 
 /**
  * Kills `kills` recordings with SIGKILL, each at a random moment in its first `longestS` seconds, every other one of them with sound as
- * FLAC; `atOnce` run side by side.
+ * FLAC; `atOnce` run side by side. @throws of the first recording that does not start or cannot be repaired; none is begun after it.
  */
 export async function measureCrashLoss(
   kills: number,
@@ -182,7 +199,12 @@ export async function measureCrashLoss(
   }));
   const work = async (): Promise<void> => {
     for (let plan = plans.shift(); plan !== undefined; plan = plans.shift()) {
-      losses.push(await killOnce(plan.sound, plan.aliveMs, plan.seed));
+      try {
+        losses.push(await killOnce(plan.sound, plan.aliveMs, plan.seed));
+      } catch (error) {
+        plans.length = 0;
+        throw error;
+      }
       onKill(losses.length);
     }
   };

@@ -1,7 +1,8 @@
 /**
  * Records emulated sensors in real time, as the agent does, until it is killed. Before each message is handed to the recorder it says so
  * on its standard output, which a kill does not take back: `topic sequence monotonicNs durationNs`. In between it says `alive
- * monotonicNs` every 10 ms, when another file has taken a few bytes: longer gaps are the machine's, which had no time for this process.
+ * monotonicNs cpuUs` every 10 ms, when another file has taken a few bytes: longer gaps, without the CPU time that this thread took in
+ * them, are the machine's, which had no time for this process.
  */
 
 import { writeSync } from 'node:fs';
@@ -52,7 +53,8 @@ async function sayAlive(): Promise<never> {
   const file = await open(join(folder, 'alive'), 'w');
   for (;;) {
     await file.write('alive\n', 0);
-    writeSync(1, `alive ${process.hrtime.bigint()}\n`);
+    const { user, system } = process.threadCpuUsage();
+    writeSync(1, `alive ${process.hrtime.bigint()} ${user + system}\n`);
     await sleep(10);
   }
 }
