@@ -25,6 +25,22 @@ export function memorySource(bytes: Uint8Array, name = 'memory'): ByteSource {
 
 const defaultWindowBytes = 1024 * 1024;
 
+/** The name that an unfinished segment gets when it is whole; any other name as it is. */
+export function finalName(path: string): string {
+  return path.replace(/\.mcap\.active$/, '.mcap');
+}
+
+async function openAsNamedNow(path: string): Promise<FileHandle> {
+  // Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
+  const flags = constants.O_RDONLY | constants.O_NONBLOCK;
+  try {
+    return await open(path, flags);
+  } catch (error) {
+    if (finalName(path) === path || systemCode(error) !== 'ENOENT') throw error;
+    return open(finalName(path), flags);
+  }
+}
+
 function kindOf(stats: Stats): string {
   if (stats.isDirectory()) return 'a folder';
   if (stats.isFIFO()) return 'a named pipe';
@@ -49,15 +65,15 @@ export class FileSource implements ByteSource {
   }
 
   /**
-   * Opens a regular file; anything else could block for ever, or never end.
+   * Opens a regular file; anything else could block for ever, or never end. A segment that got its final name since it was listed is
+   * opened by that.
    * @param windowBytes how much is read at once: less when the reads are small and far apart.
    * @throws RecordingError `nothing-readable` when the file cannot be opened.
    */
   static async open(path: string, windowBytes = defaultWindowBytes): Promise<FileSource> {
     let handle: FileHandle | undefined;
     try {
-      // Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
-      handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+      handle = await openAsNamedNow(path);
       const stats = await handle.stat();
       if (!stats.isFile()) {
         throw new RecordingError('nothing-readable', `${path}: expected a regular file, found ${kindOf(stats)}`);

@@ -21,7 +21,6 @@ import {
   readChunkRecords,
   readRecordHead,
 } from '../bag/mcap-records.ts';
-import { activeSuffix } from '../bag/repair.ts';
 import { scanRecords } from '../bag/scan.ts';
 import type { ForeignTopic } from '../messages/message.ts';
 import { durationNs, type MessageType, schemaTexts } from '../messages/messages.ts';
@@ -86,7 +85,7 @@ async function segmentsIn(recordings: string): Promise<string[]> {
 
 /** What a segment has of a range. @throws the errors of reading. */
 async function readSegment(path: string, range: ClipRange, { unpack }: ClipOptions): Promise<ClipMessage[]> {
-  const source = await openEvenIfFinished(path);
+  const source = await FileSource.open(path);
   try {
     const moment = await momentOf(source, range);
     if (moment === null) return [];
@@ -106,12 +105,6 @@ async function readSegment(path: string, range: ClipRange, { unpack }: ClipOptio
 function reachesInto(range: ClipRange, { monotonicNs, type, data }: ClipMessage): boolean {
   if (monotonicNs >= range.endMonotonicNs) return false;
   return monotonicNs >= range.startMonotonicNs || monotonicNs + durationNs(type, data) > range.startMonotonicNs;
-}
-
-/** A segment may get its final name between being listed and being opened. */
-async function openEvenIfFinished(path: string): Promise<FileSource> {
-  if (!path.endsWith(activeSuffix)) return FileSource.open(path);
-  return FileSource.open(path).catch(() => FileSource.open(path.slice(0, -activeSuffix.length)));
 }
 
 /** A moment of the segment by both clocks; null when it is of another boot, or nobody says. */

@@ -1,8 +1,9 @@
 /** Reads the sound out of bags, message by message, finished bags or not, as samples or as FLAC. */
 import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { access, stat } from 'node:fs/promises';
 import { McapStreamReader } from '@mcap/core';
 import { bagFiles } from '../bag/bag-folder.ts';
+import { finalName } from '../bag/byte-source.ts';
 import { decompressHandlers } from '../bag/mcap-records.ts';
 import { AgentError } from '../error.ts';
 import { plainSound } from '../sound/plain-sound.ts';
@@ -29,7 +30,12 @@ export async function* readBagSound(path: string, topic: string): AsyncGenerator
     const reader = new McapStreamReader({ decompressHandlers });
     /** Types of the sound, by channel. */
     const wanted = new Map<number, string>();
-    for await (const piece of createReadStream(file, { highWaterMark: READ_BYTES })) {
+    // A segment that is still being written may have got its final name meanwhile.
+    const named = await access(file).then(
+      () => file,
+      () => finalName(file),
+    );
+    for await (const piece of createReadStream(named, { highWaterMark: READ_BYTES })) {
       read += (piece as Buffer).length;
       reader.append(piece as Buffer);
       for (let record = reader.nextRecord(); record !== undefined; record = reader.nextRecord()) {
