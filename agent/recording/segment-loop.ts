@@ -250,8 +250,8 @@ export class SegmentLoop {
     while (this.#syncing !== null) await this.#syncing;
     // A second sync would succeed without having kept what the first one lost.
     if (this.#syncError !== null) throw this.#syncError;
-    if (!segment.ended) this.#addClosingRecords(segment);
     await this.#syncNewFolder();
+    if (!segment.ended) this.#addClosingRecords(segment);
     await segment.finish();
     this.#segment = null;
     this.lastSyncMonotonicNs = this.#clock.monotonicNs();
