@@ -7,12 +7,20 @@ export interface Progress {
   close(): void;
 }
 
+/** `7 s`, `3 min 20 s`; the library says `INF` and `NULL` for what it does not know. */
+function timeText(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '? s';
+  const minutes = Math.floor(seconds / 60);
+  return minutes === 0 ? `${Math.round(seconds)} s` : `${minutes} min ${Math.round(seconds - 60 * minutes)} s`;
+}
+
 /** `label` stands before the bar. */
 export function startProgress(label: string): Progress {
   if (!process.stderr.isTTY) return { update() {}, close() {} };
   const format = `${label} {bar} {percentage} % | {eta_formatted} left {note}`;
+  const formatTime = (seconds: unknown): string => timeText(Number(seconds));
   const bar = new SingleBar(
-    { format, stream: process.stderr, hideCursor: true, clearOnComplete: true },
+    { format, formatTime, stream: process.stderr, hideCursor: true, clearOnComplete: true },
     Presets.shades_classic,
   );
   let started = false;

@@ -1,6 +1,7 @@
 /**
  * Owns decompressing LZ4 frames (LZ4 Frame Format 1.6, LZ4 Block Format), which other writers' chunks are packed in. Every read and
  * write is checked, and the output is exactly as large as its caller allows: what is damaged gives an error, and nothing else.
+ * The usual library, @foxglove/wasm-lz4, takes no good frame any more after one that was cut off, and cannot be set back.
  */
 
 const frameMagic = 0x184d2204;
@@ -93,7 +94,7 @@ function unpackBlock(
   return fail('no last literals', from);
 }
 
-/** Repeats what stands `distance` back, which may overlap what is being written: then in steps that double. */
+/** Repeats what stands `distance` back, which may overlap what is being written: then byte by byte. */
 function copyMatch(output: Uint8Array, to: number, distance: number, length: number): void {
   const source = to - distance;
   if (distance >= length && length > 32) {

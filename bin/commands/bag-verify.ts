@@ -25,9 +25,13 @@ Examples:
       run(async (signal) => {
         const { bagVerify, formatCheck } = await import('../../agent/bag/bag-check.ts');
         const checks = [];
-        for (const path of paths) checks.push(await withProgress(path, signal, (work) => bagVerify(path, work)));
+        for (const path of paths) {
+          const check = await withProgress(path, signal, (work) => bagVerify(path, work));
+          checks.push(check);
+          // At once, as a path behind it may be none.
+          if (!options.json) process.stdout.write(formatCheck(check));
+        }
         if (options.json) printJson(checks);
-        else process.stdout.write(checks.map(formatCheck).join(''));
         return checks.every(({ errors }) => errors === 0) ? EXIT.ok : EXIT.findings;
       }),
     );
