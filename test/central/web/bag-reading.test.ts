@@ -1,5 +1,5 @@
 /** How the viewer reads bags, without a browser: what long spans are drawn from, and that no damage does more than be told. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -133,6 +133,26 @@ describe('damage', () => {
     }
     expect(opened).toBeGreaterThan(20);
     expect(refused).toBeGreaterThan(20);
+  });
+
+  it("of a chunk's times, to centuries, costs no more than a drive of seconds", async () => {
+    const { paths } = await makeHourBag({ folder: join(folder, 'endless'), seconds: 3, segmentSeconds: 3 });
+    const bytes = await readFile(paths[0] ?? '');
+    // The first chunk, which says twice how large its records are, is told to end in 2262; and the index is spoilt.
+    const isChunk = (at: number) =>
+      bytes[at] === 6 && bytes.readBigUInt64LE(at + 1) === bytes.readBigUInt64LE(at + 41) + 40n;
+    const chunk = bytes.findIndex((_, at) => at > 8 && at < bytes.length - 60 && isChunk(at));
+    bytes.writeBigUInt64LE((1n << 63n) - 1n, chunk + 17);
+    bytes[bytes.length - 20] = (bytes.at(-20) ?? 0) ^ 1;
+    await writeFile(join(folder, 'endless.mcap'), bytes);
+    const bag = await openFiles([join(folder, 'endless.mcap')]);
+    expect(bag.hasOverview).toBe(true);
+    const sound = bag.tracks.find(({ name }) => name === '/uma8/audio');
+    expect(sound?.ends[0]).toBeGreaterThan(7e9);
+    const query = { fromS: 0, toS: 3, width: 300, series: [seriesNamed(bag, '/uma8/audio', 'ch0')], spectrum: null };
+    const answers: ViewAnswer[] = [];
+    await new ViewReader(bag, (answer) => answers.push(answer)).ask(query);
+    expect(answers[0]?.cells[0]?.t.length).toBeGreaterThan(0);
   });
 
   it('of an overview leaves the bag without one', () => {

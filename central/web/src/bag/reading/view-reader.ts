@@ -65,6 +65,24 @@ interface Row {
   readonly coarse: boolean;
 }
 
+/** Numbers of an overview's periods, both inclusive. */
+interface Periods {
+  readonly first: number;
+  last: number;
+}
+
+/** @param runs in order, apart from each other. */
+function isWithin(runs: readonly Periods[], period: number): boolean {
+  let low = 0;
+  let high = runs.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((runs[middle] as Periods).first <= period) low = middle + 1;
+    else high = middle;
+  }
+  return period <= (runs[low - 1]?.last ?? Number.NEGATIVE_INFINITY);
+}
+
 export class ViewReader {
   readonly #bag: Bag;
   readonly #spectrum = new SpectrumColumns();
@@ -189,8 +207,8 @@ export class ViewReader {
     const periodS = overview[0]?.periodS ?? 1;
     // Where chunks are still to be read, the overview stands in, whole periods at a time.
     const open = plan.mode === 'exact' && overview.length > 0 ? this.#openPeriods(track, plan, coarse, periodS) : null;
-    const skip = (t: number) => open?.has(Math.floor(t / periodS)) ?? false;
-    if (overview.length > 0 && (open === null || open.size > 0)) {
+    const skip = (t: number) => open !== null && isWithin(open, Math.floor(t / periodS));
+    if (overview.length > 0 && (open === null || open.length > 0)) {
       addOverview(builder, overview, columns, (t) => open === null || skip(t));
     }
     for (const chunk of plan.chunks) {
@@ -206,17 +224,20 @@ export class ViewReader {
     return builder.cells();
   }
 
-  #openPeriods(track: Track, plan: Plan, coarse: boolean, periodS: number): ReadonlySet<number> {
-    const open = new Set<number>();
+  /** Runs of periods that a chunk still to be read reaches into: as runs, as damaged times may reach over centuries. */
+  #openPeriods(track: Track, plan: Plan, coarse: boolean, periodS: number): readonly Periods[] {
+    const open: Periods[] = [];
     const missing = new Set(
       plan.chunks.filter((chunk) => this.#bag.isMissing({ track, chunk }, coarse && track.kind === 'sound')),
     );
     if (missing.size === 0) return open;
     track.chunks.forEach((chunk, place) => {
       if (!missing.has(chunk)) return;
+      const first = Math.floor((track.starts[place] as number) / periodS);
       const last = Math.floor((track.ends[place] as number) / periodS);
-      for (let period = Math.floor((track.starts[place] as number) / periodS); period <= last; period += 1)
-        open.add(period);
+      const before = open.at(-1);
+      if (before !== undefined && first <= before.last + 1) before.last = Math.max(before.last, last);
+      else open.push({ first, last });
     });
     return open;
   }

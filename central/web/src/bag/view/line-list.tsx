@@ -19,7 +19,7 @@ const shownAtFirst = 8;
 
 export function LineList({ client, stage, startNs, onGo }: LineListProps) {
   useSlowly(stage);
-  const [lines, setLines] = useState<readonly BagLine[]>([]);
+  const [found, setFound] = useState<readonly BagLine[] | null>(null);
   const [isLong, setLong] = useState(false);
   const { fromS, toS } = stage;
   const isDrawn = stage.progress >= 1;
@@ -27,21 +27,22 @@ export function LineList({ client, stage, startNs, onGo }: LineListProps) {
     if (!isDrawn) return;
     let isStale = false;
     const timer = setTimeout(async () => {
-      const found = await client.lines(fromS, toS);
-      if (!isStale) setLines(found);
+      const read = await client.lines(fromS, toS);
+      if (!isStale) setFound(read);
     }, settleMs);
     return () => {
       isStale = true;
       clearTimeout(timer);
     };
   }, [client, fromS, toS, isDrawn]);
+  const lines = found ?? [];
   const shown = isLong ? lines : lines.slice(0, shownAtFirst);
   return (
     <section className="panel bag-lines" aria-labelledby="bag-lines">
       <h2 id="bag-lines" className="panel-title">
         Diagnostics and logs
       </h2>
-      {lines.length === 0 && <p className="faint">None in view.</p>}
+      {lines.length === 0 && <p className="faint">{found === null ? 'being read …' : 'None in view.'}</p>}
       <ul>
         {shown.map((line) => (
           <li key={`${line.atS} ${line.source} ${line.text}`}>

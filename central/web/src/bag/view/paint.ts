@@ -187,13 +187,21 @@ export function drawWave(
     return;
   }
   const gap = usualGap(cells);
+  let before: { readonly t: number; readonly top: number; readonly bottom: number } | null = null;
   for (let at = first; at < end; at += 1) {
     const t = cells.t[at] as number;
     const nextS = (cells.t[at + 1] ?? t + gap / 5) - t;
     const px = (t - stage.fromS) * perS;
     const wide = Math.max(1, Math.min(nextS, gap) * perS + 0.5);
-    const top = middle - (cells.max[at] as number) * gain;
-    const bottom = middle - (cells.min[at] as number) * gain;
+    let top = middle - (cells.max[at] as number) * gain;
+    let bottom = middle - (cells.min[at] as number) * gain;
+    const own = { t, top, bottom };
+    // Bars of few samples reach to the one before, as the wave does.
+    if (before !== null && t - before.t <= gap) {
+      top = Math.min(top, before.bottom);
+      bottom = Math.max(bottom, before.top);
+    }
+    before = own;
     context.fillRect(px - wide / 2, top, wide, Math.max(1, bottom - top));
   }
 }
