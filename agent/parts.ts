@@ -94,11 +94,11 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
   const sinks = outboxSinks(outbox, log);
   const diagnostics = new DiagnosticsNode({ graph, clock, record: sinks.recordDiagnostic });
   report = loggedReport(diagnostics, log);
-  for (const diagnostic of early) report(diagnostic);
   // Without the decoded value beside it: the recorder keeps messages for seconds, and needs only their bytes.
   graph.subscribeAll('recorder', ({ topic, type, sequence, stamp, data, foreign }) =>
     recorder.write({ topic, type, sequence, stamp, data, ...(foreign && { foreign }) }),
   );
+  for (const diagnostic of early) report(diagnostic);
   const impacts = new ImpactNode(
     {
       graph,
