@@ -12,6 +12,7 @@ import {
   openChunk,
   type RecordHead,
   readChunkHead,
+  readChunkRecords,
   readRecordHead,
   recordHeadBytes,
 } from './mcap-records.ts';
@@ -164,6 +165,11 @@ function wholeChunk(bytes: Uint8Array, offset: number, recordHead: RecordHead): 
   }
   const opened = openChunk(bytes, head);
   if ('problem' in opened && !opened.unsupported) return { reason: opened.problem, framedEnd, isChunk: true };
+  if (head.crc === 0 && 'records' in opened) {
+    // Then only the records in it vouch for its length: without that, it may reach over chunks that are whole.
+    const { brokenAt } = readChunkRecords(opened.records);
+    if (brokenAt !== null) return { reason: `no record at byte ${brokenAt} of the chunk`, framedEnd, isChunk: true };
+  }
   return { item: { kind: 'chunk', offset, bytes, head, records: 'records' in opened ? opened.records : null } };
 }
 

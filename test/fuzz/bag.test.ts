@@ -1,9 +1,10 @@
 import { expect, test } from 'vitest';
 import { fuzzBags } from './bag-cases.ts';
 
-/** `npm run fuzz` runs a hundred thousand. */
+/** Always the same cases, so that a change that has nothing to do with bags never fails here; `npm run fuzz` takes new ones, and many more. */
 const cases = 1500;
-const seed = Math.floor(Math.random() * 1_000_000_000);
+/** Among them is 148607927: a chunk without a CRC that was cut and reached over a whole one. */
+const seed = 148_607_113;
 
 test(`damaged bags: no crash, nothing made up, no untouched chunk lost (${cases} cases from seed ${seed})`, async () => {
   const { failures, slowestMs, largestResidentBytes } = await fuzzBags(seed, cases);
