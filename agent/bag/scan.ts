@@ -81,16 +81,19 @@ export async function* scanRecords(source: ByteSource, onSearch: OnSearch = () =
     offset = magicBytes.byteLength;
   }
   let sawChunk = false;
+  let mayBeInChunk = false;
   while (offset < source.size) {
-    const found = await recordAt(search, offset, sawChunk);
-    if ('item' in found && !(await hidesChunk(search, found.item))) {
+    const found = await believable(search, await recordAt(search, offset, sawChunk), mayBeInChunk);
+    if ('item' in found) {
       yield found.item;
       offset += found.item.bytes.byteLength;
       sawChunk ||= found.item.kind === 'chunk';
+      mayBeInChunk &&= found.item.kind === 'record' && isChunkContent(found.item.opcode);
       if (found.item.kind === 'record' && found.item.opcode === Opcode.DATA_END) return;
       continue;
     }
-    const { reason, framedEnd, isChunk } = 'item' in found ? overlapping : found;
+    const { reason, framedEnd, isChunk } = found;
+    mayBeInChunk ||= isChunk === true;
     // Messages in the open count only in a file without chunks: those of a damaged chunk have nothing that vouches for them.
     sawChunk ||= isChunk === true || (await nextChunk(search, offset + 1)) < source.size;
     let next = framedEnd;
@@ -109,13 +112,31 @@ type Found =
   | { item: Exclude<ScanItem, { kind: 'damage' }> }
   | { reason: string; framedEnd: number | null; isChunk?: boolean };
 
-const overlapping: Exclude<Found, { item: unknown }> = { reason: 'record that reaches into a chunk', framedEnd: null };
+/**
+ * What was found, unless what stands around it speaks against it.
+ * @param mayBeInChunk whether there was a damaged chunk, and nothing since that stands outside chunks alone.
+ */
+async function believable(search: Search, found: Found, mayBeInChunk: boolean): Promise<Found> {
+  if (!('item' in found)) return found;
+  const { item } = found;
+  if (mayBeInChunk && item.kind === 'record' && item.opcode === Opcode.MESSAGE) {
+    // Damage may have pushed a chunk's messages past its end.
+    return { reason: 'message behind a damaged chunk that may be from it', framedEnd: null };
+  }
+  return (await hidesChunk(search, item)) ? { reason: 'record that reaches into a chunk', framedEnd: null } : found;
+}
 
-/** Whether a whole chunk begins inside a record that has no CRC, and whose length there is reason to doubt: then it lies. */
+/** Whether records of this kind stand in chunks. */
+function isChunkContent(opcode: number): boolean {
+  return opcode === Opcode.SCHEMA || opcode === Opcode.CHANNEL || opcode === Opcode.MESSAGE;
+}
+
+/** Whether a whole chunk begins inside what has no CRC, and whose length there is reason to doubt: then that lies. */
 async function hidesChunk(search: Search, item: Exclude<ScanItem, { kind: 'damage' }>): Promise<boolean> {
-  if (item.kind !== 'record' || item.opcode === Opcode.DATA_END) return false;
+  if (item.kind === 'magic' || (item.kind === 'chunk' && item.head.crc !== 0)) return false;
+  if (item.kind === 'record' && item.opcode === Opcode.DATA_END) return false;
   const end = item.offset + item.bytes.byteLength;
-  const isStrange = summaryOpcodes.has(item.opcode) || !fieldsFill(item.bytes, item.opcode);
+  const isStrange = item.kind === 'record' && (summaryOpcodes.has(item.opcode) || !fieldsFill(item.bytes, item.opcode));
   if (!isStrange && (await plausibleAt(search.source, end))) return false;
   return (await nextChunk(search, item.offset + 1)) < end;
 }
