@@ -1,5 +1,6 @@
 /** Measures how loud each channel is, once a second of sound, in one pass over the samples. */
 import type { AudioChunk, Stamp } from '../../drivers/sample.ts';
+import { soundSums, sumsPerField } from '../sound/levels.ts';
 
 /** The level of digital silence, dBFS: below the last bit of 16-bit sound. */
 const SILENCE_DBFS = -120;
@@ -24,7 +25,10 @@ export class SoundLevelMeter {
       this.#frames = 0;
     }
     if (this.#frames === 0) this.#stamp = chunk.stamp;
-    addSquares(pcm, channels, frames, this.#sums);
+    const chunkSums = soundSums(pcm, channels);
+    for (let channel = 0; channel < channels; channel += 1) {
+      this.#sums[channel] = (this.#sums[channel] as number) + (chunkSums[channel * sumsPerField + 4] as number);
+    }
     this.#frames += frames;
     if (this.#frames < chunk.sampleRateHz || this.#stamp === null) return null;
     const level = { stamp: this.#stamp, values: levels(this.#sums, this.#frames) };
@@ -34,23 +38,10 @@ export class SoundLevelMeter {
   }
 }
 
-/** Adds the squares of [frames × channels] interleaved samples to `sums` [channels]. */
-function addSquares(pcm: Int16Array, channels: number, frames: number, sums: Float64Array): void {
-  for (let channel = 0; channel < channels; channel += 1) {
-    let sum = 0;
-    const end = frames * channels;
-    for (let index = channel; index < end; index += channels) {
-      const value = pcm[index] as number;
-      sum += value * value;
-    }
-    sums[channel] = (sums[channel] as number) + sum;
-  }
-}
-
 function levels(sums: Float64Array, frames: number): Record<string, number> {
   const values: Record<string, number> = {};
   sums.forEach((sum, channel) => {
-    const dbfs = 10 * Math.log10(sum / frames / 32_768 ** 2);
+    const dbfs = 10 * Math.log10(sum / frames);
     values[`ch${channel}_dbfs`] = Math.max(SILENCE_DBFS, dbfs);
   });
   return values;

@@ -58,8 +58,8 @@ export function levelsOf(topic: string, type: string, data: Uint8Array): Levels 
 const blockFrames = 16_384;
 const blockSums = new Float64Array(sumsPerField);
 
-/** Sums of [frames × channels] interleaved samples, −1 to 1. */
-function soundSums(pcm: Int16Array, channels: number): Float64Array {
+/** [channels × 5] as in `Levels.sums`, of [frames × channels] interleaved samples, −1 to 1. */
+export function soundSums(pcm: Int16Array, channels: number): Float64Array {
   const sums = new Float64Array(channels * sumsPerField);
   const block = blockFrames * channels;
   for (let start = 0; start < pcm.length; start += block) {
