@@ -26,7 +26,7 @@ export function viewCommand(): Command {
       'after',
       `${EXIT_HELP}\n
 Examples:
-  fender bag view var/demo/agent/recordings/2026-05-03T12-00-00Z_8f3a1c
+  fender bag view var/demo/agent/recordings/2026-05-03T12-00-00Z_000001
   fender bag view --no-open --port 9000 drive.mcap`,
     )
     .action((paths: string[], options: ViewOptions) => run((signal) => view(paths, options, signal)));

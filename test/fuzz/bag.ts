@@ -1,4 +1,4 @@
-/** `npm run fuzz`: damages bags in 100 000 ways and holds every bag tool against what it must do with them. Prints its seed. */
+/** `npm run fuzz`: damages bags in 100 000 ways and holds what all bag tools stand on (info, verify, recover, reading in order, CDR) against what it must do with them. Prints its seed. */
 
 import { parseArgs } from 'node:util';
 import { fuzzBags } from './bag-cases.ts';
