@@ -118,7 +118,7 @@ function boundedSource(bytes: Uint8Array): ByteSource {
 }
 
 /** Runs a tool; only its own errors are swallowed. */
-async function allowed<T>(tool: Promise<T>): Promise<T | null> {
+export async function allowed<T>(tool: Promise<T>): Promise<T | null> {
   try {
     return await tool;
   } catch (error) {
@@ -187,6 +187,9 @@ function rowsOrNull(type: string, text: string): ReturnType<typeof cdrRows> | nu
   }
 }
 
+/** Looks at one damaged file, `bytes`, made from `from`. @throws Error that says what did not hold. */
+export type CheckCase = (from: Original, bytes: Buffer<ArrayBuffer>, contentIsWhole: boolean) => Promise<void>;
+
 /** What must hold of one damaged file. @throws Error that says what did not. */
 async function checkCase(from: Original, bytes: Buffer, contentIsWhole: boolean): Promise<void> {
   const source = boundedSource(bytes);
@@ -219,7 +222,7 @@ async function checkCase(from: Original, bytes: Buffer, contentIsWhole: boolean)
 }
 
 /** Findings that a rebuilt file inherits: what was in the chunks, and what they say of times, is copied as it is. */
-const aboutContent: ReadonlySet<string> = new Set([
+export const aboutContent: ReadonlySet<string> = new Set([
   'sequence-gap',
   'message',
   'chunk-times',
@@ -255,6 +258,7 @@ export async function fuzzBags(
   firstSeed: number,
   cases: number,
   onProgress: (done: number) => void = () => {},
+  check: CheckCase = checkCase,
 ): Promise<FuzzReport> {
   const files = await originals();
   const failures: { seed: number; original: string; mutation: string; problem: string }[] = [];
@@ -266,7 +270,7 @@ export async function fuzzBags(
     const started = performance.now();
     let problem = '';
     try {
-      await checkCase(from, bytes, from.chunks.length > 0 && leavesContent.test(name));
+      await check(from, Buffer.from(bytes), from.chunks.length > 0 && leavesContent.test(name));
     } catch (error) {
       problem = (error as Error).stack?.split('\n').slice(0, 4).join(' | ') ?? String(error);
     }

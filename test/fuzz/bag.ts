@@ -1,25 +1,33 @@
-/** `npm run fuzz`: damages bags in 100 000 ways and holds what all bag tools stand on (info, verify, recover, reading in order, CDR) against what it must do with them. Prints its seed. */
+/**
+ * `npm run fuzz`: damages bags in 100 000 ways and holds what all bag tools stand on (info, verify, recover, reading in order, CDR) against what it
+ * must do with them; with --tools, the commands that make files (recover, export, cut, merge) and the viewer's reading. Prints its seed.
+ */
 
 import { parseArgs } from 'node:util';
 import { fuzzBags } from './bag-cases.ts';
+import { toolCheck } from './tool-cases.ts';
 
 const { values } = parseArgs({
   options: {
     cases: { type: 'string', default: '100000' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
+    tools: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   },
 });
 
 if (values.help) {
-  process.stdout.write('npm run fuzz -- [--cases N] [--seed N]   (one case again: --cases 1 --seed N)\n');
+  process.stdout.write('npm run fuzz -- [--cases N] [--seed N] [--tools]   (one case again: --cases 1 --seed N)\n');
 } else {
   const [cases, seed] = [Number(values.cases), Number(values.seed)];
   process.stdout.write(`${cases} cases from seed ${seed}\n`);
   const started = performance.now();
-  const report = await fuzzBags(seed, cases, (done) => {
+  const onProgress = (done: number): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${done} of ${cases}`);
-  });
+  };
+  const tools = values.tools ? await toolCheck() : null;
+  const report = await fuzzBags(seed, cases, onProgress, tools?.check);
+  await tools?.end();
   const seconds = (performance.now() - started) / 1000;
   for (const failure of report.failures) process.stdout.write(`${JSON.stringify(failure)}\n`);
   process.stdout.write(
