@@ -30,6 +30,9 @@ const elements: Readonly<Record<string, Omit<SchemaElement, 'name'>>> = {
   bytes: { type: 'BYTE_ARRAY' },
 };
 
+/** The last moment a timestamp of 64 bits can say, in the year 2262: later ones, which only damage makes, become it. CSV has them as they are. */
+const latestNs = 2n ** 63n - 1n;
+
 /** A column's elements, in the order of the schema tree; lists as the format's own three levels. */
 function schemaOf(name: string, kind: ColumnKind): SchemaElement[] {
   if ('list' in kind) {
@@ -71,7 +74,8 @@ function plain(value: CdrValue, kind: ColumnKind): { value: unknown; bytes: numb
   }
   if (typeof value === 'string') return { value, bytes: 16 + 2 * value.length };
   if (value instanceof Uint8Array) return { value, bytes: 16 + value.byteLength };
-  return { value, bytes: typeof value === 'bigint' ? 24 : 8 };
+  if (typeof value !== 'bigint') return { value, bytes: 8 };
+  return { value: kind.of === 'time' && value > latestNs ? latestNs : value, bytes: 24 };
 }
 
 /** One Parquet file. Methods must not overlap. */
