@@ -86,10 +86,24 @@ async function whyNotIndexed(source: ByteSource, reader: McapIndexedReader): Pro
   if (statistics.metadataCount !== reader.metadataIndexes.length) return 'the summary lacks metadata indexes';
   // A summary may be whole and yet belong to other data: the last chunk shows it.
   const last = chunkIndexes.at(-1);
-  if (last === undefined) return '';
-  const probe = await source.read(Number(last.chunkStartOffset), 64);
+  if (last !== undefined && !(await isChunkThere(source, last))) return 'the summary names chunks that are not there';
+  return (await hasAttachments(source, reader)) ? '' : 'the summary names attachments that are not there';
+}
+
+async function isChunkThere(source: ByteSource, { chunkStartOffset }: McapTypes.ChunkIndex): Promise<boolean> {
+  const probe = await source.read(Number(chunkStartOffset), 64);
   const head = readRecordHead(probe);
-  return head !== null && readChunkHead(probe, head) !== null ? '' : 'the summary names chunks that are not there';
+  return head !== null && readChunkHead(probe, head) !== null;
+}
+
+/** Whether all attachments are where the summary says, and as long: they are copied by that. */
+async function hasAttachments(source: ByteSource, { attachmentIndexes }: McapIndexedReader): Promise<boolean> {
+  const places = attachmentIndexes.map(({ offset, length }) => ({ offset: Number(offset), length: Number(length) }));
+  for (const { offset, length } of places.sort((a, b) => a.offset - b.offset)) {
+    const head = readRecordHead(await source.read(offset, recordHeadBytes));
+    if (head?.opcode !== Opcode.ATTACHMENT || recordHeadBytes + head.contentBytes !== length) return false;
+  }
+  return true;
 }
 
 async function readMetadata(source: ByteSource, reader: McapIndexedReader): Promise<McapTypes.Metadata[]> {

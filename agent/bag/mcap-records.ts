@@ -186,8 +186,16 @@ export function readMessage(record: Uint8Array): RawMessage {
   };
 }
 
-/** Parses one whole record that is no message, footer or chunk, with the library. @throws when it is malformed. */
+/**
+ * Parses one whole record that is no message, footer or chunk, with the library.
+ * @throws when it is malformed, or `record` is not exactly one record: an index may name a length that is not the record's.
+ */
 export function parseRecordBytes(record: Uint8Array): McapTypes.TypedMcapRecord {
+  const head = readRecordHead(record);
+  const length = recordHeadBytes + (head?.contentBytes ?? 0);
+  if (head !== null && length !== record.byteLength) {
+    throw new Error(`expected a record of ${record.byteLength} bytes, found one of ${length}`);
+  }
   const reader = new McapStreamReader({ noMagicPrefix: true });
   reader.append(record);
   const parsed = reader.nextRecord();

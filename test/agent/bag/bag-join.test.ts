@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { McapWriter, TempBuffer } from '@mcap/core';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
@@ -7,8 +8,9 @@ import { bagVerify } from '../../../agent/bag/bag-check.ts';
 import { bagInfo } from '../../../agent/bag/bag-info.ts';
 import { bagCut, bagMerge, formatJoin } from '../../../agent/bag/bag-merge.ts';
 import { bagRecover } from '../../../agent/bag/bag-recover.ts';
+import { recordHeadBytes } from '../../../agent/bag/mcap-records.ts';
 import { parseMoment } from '../../../agent/bag/time-span.ts';
-import { type ReadMessage, range, readFileIndexed } from '../recording/recording-fixtures.ts';
+import { type ReadMessage, range, readFileIndexed, readStream } from '../recording/recording-fixtures.ts';
 import { scratchFolder } from '../recording/scratch-folder.ts';
 import { driveMessages, type MadeMessage, madeBag, soundMessage, startNs, temperatureMessage } from './bag-fixtures.ts';
 
@@ -17,6 +19,27 @@ async function file(folder: string, name: string, messages: readonly MadeMessage
   const path = join(folder, name);
   await writeFile(path, madeBag(messages));
   return path;
+}
+
+/** Where an attachment index tells where the attachment is, in bytes from its content's start, and how long. */
+const [indexedOffset, indexedLength] = [0, 8];
+
+/** A bag of one message and one attachment. */
+async function bagWithNote(): Promise<Buffer> {
+  const buffer = new TempBuffer();
+  const writer = new McapWriter({ writable: buffer });
+  await writer.start({ profile: '', library: '' });
+  const channelId = await writer.registerChannel({
+    schemaId: 0,
+    topic: '/a',
+    messageEncoding: 'json',
+    metadata: new Map(),
+  });
+  await writer.addMessage({ channelId, sequence: 0, logTime: 1n, publishTime: 1n, data: new Uint8Array(8) });
+  const data = new Uint8Array(5).fill(7);
+  await writer.addAttachment({ name: 'note', mediaType: 'text/plain', logTime: 1n, createTime: 2n, data });
+  await writer.end();
+  return Buffer.from(buffer.get());
 }
 
 const keys = (messages: readonly { topic: string; sequence: number; data: Uint8Array }[]): string[] =>
@@ -85,6 +108,27 @@ describe('bag cut', () => {
     expect(formatJoin(cut)).toMatch(/left out \d+ bytes at offset \d+ of .*torn.mcap/);
     const sequences = (await readFileIndexed(join(folder, 'out.mcap'))).map(({ sequence }) => sequence);
     expect(sequences.length).toBeGreaterThanOrEqual(47);
+  });
+
+  test('copies an attachment as it is, and nothing behind it, where the index lies about its length or place', async () => {
+    const folder = await scratchFolder();
+    const path = join(folder, 'lying.mcap');
+    for (const field of [indexedOffset, indexedLength]) {
+      const bytes = await bagWithNote();
+      // Five numbers and the length of the name stand before the name.
+      const index = bytes.lastIndexOf('note') - 44;
+      const wrong = field === indexedLength ? BigInt(bytes.byteLength) : 8n;
+      bytes.writeBigUInt64LE(wrong, index + field);
+      const footer = bytes.byteLength - 37;
+      const summary = Number(bytes.readBigUInt64LE(footer + recordHeadBytes));
+      bytes.writeUInt32LE(crc32(bytes.subarray(summary, footer + 25)), footer + 25);
+      await writeFile(path, bytes);
+      const out = join(folder, `cut_${field}.mcap`);
+      expect(await bagCut(path, out, {})).toMatchObject({ messages: 1, damage: [], problems: [] });
+      expect(await bagVerify(out)).toMatchObject({ errors: 0 });
+      const attachment = readStream(await readFile(out)).find(({ type }) => type === 'Attachment');
+      expect(attachment).toMatchObject({ name: 'note', data: new Uint8Array(5).fill(7) });
+    }
   });
 
   test('refuses an empty span, unknown topics and times that are none, and leaves nothing behind', async () => {
