@@ -9,7 +9,7 @@ const ratio = z.number().min(0).max(1);
 
 const histogram = z
   .object({
-    feature: z.string().min(1).describe('`rms_dbfs` of a window, or `score:<label>`'),
+    feature: z.string().min(1).describe('an input feature of a window, as in features.ts, or `score:<label>`'),
     edges: z.array(z.number()).min(2).describe('ascending bin edges, one more than counts'),
     counts: z.array(z.number().int().nonnegative()).min(1).describe('windows per bin'),
   })
@@ -29,6 +29,39 @@ const trainingRun = z.looseObject({
   seed: z.number().int(),
   commit: z.string().min(7),
   data: z.string().min(1).describe('which clips and generated sound it learned from'),
+  folds: z.array(z.number().int().positive()).optional().describe('folds of the clips that it learned from'),
+});
+
+const driftReference = z.object({
+  histograms: z.array(histogram).min(1),
+  thresholds: z
+    .strictObject({
+      hellinger: ratio.optional(),
+      kullback_leibler: z.number().nonnegative().optional(),
+      average_pairwise: z.number().nonnegative().optional(),
+    })
+    .optional()
+    .describe('distance from which a feature has drifted; see drift.ts for units'),
+});
+
+const seconds = z.number().min(0).max(60);
+
+const events = z
+  .strictObject({
+    release_ratio: ratio.describe('a window stays part of an event down to this share of the threshold'),
+    sure_after_s: seconds.describe('an event is raised this long after its onset at the latest'),
+    shown_after_s: seconds.describe('a window first shows an event when at most this much of it has been heard'),
+    merge_s: seconds.describe('blows that follow each other faster are one event'),
+    longest_s: seconds.describe('however long it rattles, after this a blow is another event'),
+  })
+  .partial();
+
+const calibration = z.object({
+  method: z.literal('temperature'),
+  temperature: z.number().positive().describe('already in the graph: its scores are the calibrated ones'),
+  expected_calibration_error: ratio.optional(),
+  brier: z.number().min(0).max(2).optional(),
+  data: z.string().min(1).describe('what the temperature was fitted on'),
 });
 
 export const modelDescriptionSchema = z
@@ -49,8 +82,13 @@ export const modelDescriptionSchema = z
       .record(z.string(), ratio)
       .describe('sureness of any impact from which a window counts, when this label is the likeliest'),
     metrics: z.array(z.string().min(1)).describe('metrics that a benchmark of this model computes'),
-    drift_reference: z.object({ histograms: z.array(histogram).min(1) }),
+    drift_reference: driftReference,
     training_run: trainingRun,
+    precision: z.enum(['fp32', 'int8']).optional().describe('what most of the graph computes in'),
+    events: events.optional().describe('how scores become events; what is absent is as in detector.ts'),
+    false_alarm_budget_per_hour: z.number().positive().optional().describe('what the thresholds were set for'),
+    calibration: calibration.optional(),
+    evaluation: z.looseObject({}).optional().describe('figures of the model card'),
   })
   .superRefine((d, context) => {
     for (const label of d.labels.slice(1)) {
