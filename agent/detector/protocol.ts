@@ -3,6 +3,7 @@
  * report up.
  */
 
+import type { Direction } from '../direction/direction.ts';
 import type { CheckedModel } from './checked-model.ts';
 
 /** Down: the detector's setup, as JSON. */
@@ -37,6 +38,8 @@ export interface HeardImpact {
   readonly label: string;
   readonly score: number;
   readonly scores: Readonly<Record<string, number>>;
+  /** Where it came from; absent when there was no telling. */
+  readonly direction?: Direction;
 }
 
 /** Up: the model is loaded, sound may come. */
@@ -59,6 +62,7 @@ export interface ImpactReport {
   readonly label: string;
   readonly score: number;
   readonly scores: Readonly<Record<string, number>>;
+  readonly direction?: Direction;
 }
 
 /** Up: everything before the flush frame is decided. */

@@ -99,8 +99,8 @@ class Session {
   }
 
   #tell(impacts: readonly HeardImpact[]): void {
-    for (const { onsetNs, endNs, label, score, scores } of impacts) {
-      this.#report({ kind: 'impact', onset_ns: String(onsetNs), end_ns: String(endNs), label, score, scores });
+    for (const { onsetNs, endNs, ...heard } of impacts) {
+      this.#report({ kind: 'impact', onset_ns: String(onsetNs), end_ns: String(endNs), ...heard });
     }
   }
 }

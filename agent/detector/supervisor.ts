@@ -5,6 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import type { AudioChunk, Diagnostic, Stamp } from '../../drivers/sample.ts';
+import type { Direction } from '../direction/direction.ts';
 import {
   type DetectorReport,
   type DetectorSetup,
@@ -27,6 +28,8 @@ export interface Impact {
   readonly score: number;
   readonly scores: Readonly<Record<string, number>>;
   readonly model: { readonly name: string; readonly version: string };
+  /** Where it came from; absent when there was no telling. */
+  readonly direction?: Direction;
 }
 
 /** Who is told what the detector does; called synchronously, must not throw. */
@@ -255,7 +258,7 @@ export class DetectorSupervisor {
     this.#lastOnsetNs = onsetNs;
     this.#impacts += 1;
     const model = this.#model ?? { name: '', version: '' };
-    const { label, score, scores } = report;
+    const { label, score, scores, direction } = report;
     this.#listener.impact({
       stamp,
       endNs: stamp.capturedAtNs + BigInt(report.end_ns) - onsetNs,
@@ -263,6 +266,7 @@ export class DetectorSupervisor {
       score,
       scores,
       model,
+      ...(direction === undefined ? {} : { direction }),
     });
   }
 
