@@ -5,6 +5,7 @@ import { BagError, type BagFault, faultOf } from './bag-error.ts';
 import { type BagFile, openSource } from './byte-source.ts';
 import { channelRecords, type FileIndex, readChunk, readNamed, readSummary } from './file-index.ts';
 import { type OverviewPart, readOverview } from './overview.ts';
+import { RecentReads } from './recent-reads.ts';
 import { expectMcap } from './recognise.ts';
 import { scanFile } from './scan-file.ts';
 import { Track, trackKey } from './track.ts';
@@ -22,7 +23,8 @@ export async function openBag(name: string, files: readonly BagFile[], onProgres
     faults.push(faultOf(error, file));
     return null;
   };
-  const opened = await Promise.all(files.map((file) => openFile(file, onProgress).catch(failed(file.name))));
+  const recent = new RecentReads();
+  const opened = await Promise.all(files.map((file) => openFile(file, recent, onProgress).catch(failed(file.name))));
   const indexes = opened.filter((index) => index !== null);
   const [first] = faults;
   if (indexes.length === 0 && first) throw new BagError(first.file, first.offset, first.message, first.cure);
@@ -46,8 +48,8 @@ export async function openBag(name: string, files: readonly BagFile[], onProgres
   return bag;
 }
 
-async function openFile(file: BagFile, onProgress: OpenProgress): Promise<FileIndex> {
-  const source = await openSource(file);
+async function openFile(file: BagFile, recent: RecentReads, onProgress: OpenProgress): Promise<FileIndex> {
+  const source = recent.of(await openSource(file));
   const [summary] = await Promise.all([readSummary(source), expectMcap(source)]);
   if ('index' in summary) return summary.index;
   return scanFile(source, summary.problem, (done, total) => onProgress(file.name, done, total));
