@@ -2,14 +2,17 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { McapRecordBuilder } from '@mcap/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BagError } from '../../../central/web/src/bag/reading/bag-error.ts';
 import type { ViewAnswer } from '../../../central/web/src/bag/reading/bag-model.ts';
 import { reading } from '../../../central/web/src/bag/reading/byte-source.ts';
+import { readChunk } from '../../../central/web/src/bag/reading/file-index.ts';
 import { PowerSpectrum } from '../../../central/web/src/bag/reading/fourier.ts';
-import { eventsOf } from '../../../central/web/src/bag/reading/lines-and-events.ts';
+import { eventsOf, linesOf } from '../../../central/web/src/bag/reading/lines-and-events.ts';
 import { openBag } from '../../../central/web/src/bag/reading/open-bag.ts';
 import { parseOverview } from '../../../central/web/src/bag/reading/overview.ts';
+import { soundOf } from '../../../central/web/src/bag/reading/playback.ts';
 import { statisticsOf } from '../../../central/web/src/bag/reading/statistics.ts';
 import { ViewReader } from '../../../central/web/src/bag/reading/view-reader.ts';
 import { makeHourBag } from '../../bench/hour-bag.ts';
@@ -91,6 +94,25 @@ describe('long spans', () => {
   });
 });
 
+it('reads a clip once, whatever the page asks of it at once', async () => {
+  const options = { folder: join(folder, 'clip'), seconds: 4, segmentSeconds: 4, soundEvery: 1, overview: false };
+  const { paths, bytes } = await makeHourBag(options);
+  const before = reading.bytes;
+  const bag = await openFiles(paths);
+  const sound = seriesNamed(bag, '/uma8/audio', 'ch0');
+  const keys = [seriesNamed(bag, '/bme680/temperature', 'temperature'), sound];
+  await Promise.all([
+    wholeView(bag, keys, 800),
+    wholeView(bag, [...keys, seriesNamed(bag, '/bme680/pressure', 'fluid_pressure')]),
+    eventsOf(bag),
+    linesOf(bag, 0, bag.durationS),
+    statisticsOf(bag, keys, 0, bag.durationS, () => false),
+    soundOf(bag, sound, 0, 4),
+  ]);
+  expect(bytes).toBeGreaterThan(3e6);
+  expect(reading.bytes - before).toBeLessThan(1.02 * bytes);
+});
+
 /** Park and Miller's generator: the same damage for the same seed. */
 function randomFrom(seed: number): () => number {
   let state = seed % 2_147_483_647 || 1;
@@ -153,6 +175,26 @@ describe('damage', () => {
     const answers: ViewAnswer[] = [];
     await new ViewReader(bag, (answer) => answers.push(answer)).ask(query);
     expect(answers[0]?.cells[0]?.t.length).toBeGreaterThan(0);
+  });
+
+  it('of a chunk, to records of nothing or to more messages than there can be, fills no memory', async () => {
+    const chunkOf = (records: Uint8Array) => {
+      const builder = new McapRecordBuilder();
+      const sizes = { uncompressedSize: BigInt(records.byteLength), uncompressedCrc: 0, compression: '' };
+      builder.writeChunk({ messageStartTime: 0n, messageEndTime: 0n, ...sizes, records });
+      return builder.buffer.slice();
+    };
+    const read = (bytes: Uint8Array) => {
+      const place = { offset: 0, length: bytes.byteLength, startNs: 0n, endNs: 0n, channels: null, plain: false };
+      const source = { name: 'made', size: bytes.byteLength, read: async () => bytes };
+      return readChunk(source, place, new Uint8Array());
+    };
+    expect(await read(chunkOf(new Uint8Array(9 * 1000)))).toEqual([]);
+    const channel = new McapRecordBuilder();
+    channel.writeChannel({ id: 1, schemaId: 0, topic: '/a', messageEncoding: '', metadata: new Map() });
+    const message = Uint8Array.of(5, 22, 0, 0, 0, 0, 0, 0, 0, 1, ...new Uint8Array(21));
+    const many = Buffer.concat([channel.buffer, Buffer.alloc(message.byteLength * 1_000_001, message)]);
+    await expect(read(chunkOf(many))).rejects.toThrow('expected at most 1000000 messages, found more');
   });
 
   it('of an overview leaves the bag without one', () => {

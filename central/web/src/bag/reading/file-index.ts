@@ -38,6 +38,9 @@ export interface FileIndex {
 
 const recordHeadBytes = 9;
 
+/** A chunk of more messages is damaged: each costs memory, however small it is. */
+const mostMessages = 1_000_000;
+
 /** The channels as records: the library's reader wants to have met a channel before its messages. */
 export function channelRecords(channels: ReadonlyMap<number, McapTypes.Channel>): Uint8Array {
   const builder = new McapRecordBuilder();
@@ -46,7 +49,8 @@ export function channelRecords(channels: ReadonlyMap<number, McapTypes.Channel>)
 }
 
 /**
- * The records inside a chunk, or in a run of plain records, checked by their CRC.
+ * The schemas, channels and messages inside a chunk, or in a run of plain records, checked by their CRC. Others are left out: a
+ * packed chunk may hold millions of empty ones.
  * @param known the records of channels that may be declared elsewhere in the file.
  * @param given the chunk's bytes, where they are there already.
  * @throws BagError with the chunk's offset.
@@ -76,7 +80,10 @@ export async function readChunk(
     reader.append(known);
     while (reader.nextRecord() !== undefined);
     reader.append(bytes);
-    for (let record = reader.nextRecord(); record !== undefined; record = reader.nextRecord()) records.push(record);
+    for (let record = reader.nextRecord(); record !== undefined; record = reader.nextRecord()) {
+      if (record.type === 'Message' || record.type === 'Schema' || record.type === 'Channel') records.push(record);
+      if (records.length > mostMessages) throw new Error(`expected at most ${mostMessages} messages, found more`);
+    }
     if (reader.bytesRemaining() > 0)
       throw new Error(`expected whole records, found ${reader.bytesRemaining()} bytes of one`);
     return records;
