@@ -1,9 +1,10 @@
 /**
- * Turns the model's scores of overlapping windows into events: one knock, one event. Threshold, hysteresis, merging
- * of neighbouring windows and a refractory time; the onset comes from the sound's energy.
+ * Hears events in a stream of sound: cuts it into windows, has the model score them, and lets event-maker.ts make events
+ * of the scores; gives them times. Windows are scored one at a time, or, for sound that is already there, in batches.
  */
 import type { ModelDescription } from './description.ts';
 import { ModelError } from './error.ts';
+import { EventMaker, keptEnergyS, type MadeEvent } from './event-maker.ts';
 import { EnergyTrace } from './onset.ts';
 import type { Scorer } from './session.ts';
 import { downmix, lengthsInSamples, SlidingWindows } from './windows.ts';
@@ -25,38 +26,33 @@ export interface DetectorOptions {
   readonly sampleRateHz: number;
   /** Interleaved channels of the PCM pushed; they are averaged. */
   readonly channels: number;
-  /** Called with the scores of every window, in the order of the description's labels, for drift and debugging. */
-  readonly onScores?: (scores: Float32Array, startNs: bigint) => void;
+  /**
+   * Called with the scores of every window, in the order of the description's labels, for drift and debugging. `samples`,
+   * the window as the model heard it, is valid during the call only.
+   */
+  readonly onScores?: (scores: Float32Array, startNs: bigint, samples: Float32Array) => void;
+  /** Windows scored in one run, 1 to 64; default 1. More delays events by as many hops and finds the same ones. */
+  readonly batch?: number;
 }
 
-/** A window stays part of an event down to this share of the threshold. */
-const RELEASE_RATIO = 0.8;
-/** A window first shows an event when at most this much of it has been heard (19 of 20 times within 0.31 s). */
-const SHOWN_AFTER_S = 0.5;
-/** An event is raised this long after its onset, or as soon as a window no longer shows it. */
-const SURE_AFTER_S = 0.6;
-/** Blows that follow each other faster than this are one event: a rattle, or glass and its shards. */
-const MERGE_S = 0.7;
-/** However long it rattles, after this a blow is another event. */
-const LONGEST_EVENT_S = 4;
-/** A rise to this share of an event's energy is another blow of it, or, after MERGE_S, another event. */
-const BLOW_RATIO = 0.1;
 /** Chunks whose time differs more than this from the samples counted are a gap. */
 const GAP_NS = 50_000_000n;
 /** Smaller differences than this are rounding and not followed. */
 const JITTER_NS = 1_000_000n;
+const MAX_BATCH = 64;
 
-interface Candidate {
-  readonly onset: number;
-  readonly rise: number;
-  best: Float32Array;
-  label: number;
-  score: number;
-  raised: boolean;
+/** A stretch of sound that ends where a window ends, or where a push did, on its way to the energies. */
+interface Piece {
+  readonly samples: Float32Array;
+  /** First sample of the window that this completes, null when it completes none. */
+  readonly windowStart: number | null;
+  /** Time of sample 0 as it was known when the piece came. */
+  readonly anchorNs: bigint;
 }
 
 /**
- * One stream's detector. Push chunks in order and await each push; memory is bounded (one window and 4 s of energies).
+ * One stream's detector. Push chunks in order and await each push; memory is bounded (`batch` windows and some seconds of
+ * energies).
  */
 export class ImpactDetector {
   readonly #scorer: Scorer;
@@ -64,18 +60,20 @@ export class ImpactDetector {
   readonly #options: DetectorOptions;
   readonly #windows: SlidingWindows;
   readonly #energy: EnergyTrace;
+  readonly #maker: EventMaker;
   readonly #window: number;
   readonly #hop: number;
-  readonly #thresholds: number[];
+  readonly #batch: number;
+  /** Windows that wait to be scored, end to end. */
+  readonly #audio: Float32Array;
+  #waiting = 0;
+  #pieces: Piece[] = [];
   #busy = false;
   /** Time of sample 0 since the last reset; null before the first chunk. */
   #anchorNs: bigint | null = null;
   #samples = 0;
-  #current: Candidate | null = null;
-  /** Of the event raised last: where it began, how strongly, its latest blow so far, and whether it is over. */
-  #last: { readonly onset: number; readonly rise: number; latest: number; over: boolean } | null = null;
 
-  /** Throws ModelError `invalid-audio` when rate or channels do not suit the model. */
+  /** Throws ModelError `invalid-audio` when rate or channels do not suit the model, RangeError for a batch out of range. */
   constructor(scorer: Scorer, description: ModelDescription, options: DetectorOptions) {
     if (options.sampleRateHz !== description.input.sample_rate_hz) {
       const expected = description.input.sample_rate_hz;
@@ -84,15 +82,21 @@ export class ImpactDetector {
     if (!Number.isInteger(options.channels) || options.channels < 1) {
       throw new ModelError('invalid-audio', `expected at least 1 channel, found ${options.channels}`);
     }
+    const batch = options.batch ?? 1;
+    if (!Number.isInteger(batch) || batch < 1 || batch > MAX_BATCH) {
+      throw new RangeError(`expected a batch of 1 to ${MAX_BATCH} windows, found ${batch}`);
+    }
     const { window, hop } = lengthsInSamples(description.input);
     this.#scorer = scorer;
     this.#description = description;
     this.#options = options;
     this.#window = window;
     this.#hop = hop;
+    this.#batch = batch;
+    this.#audio = new Float32Array(batch * window);
     this.#windows = new SlidingWindows(window, hop);
-    this.#energy = new EnergyTrace(options.sampleRateHz);
-    this.#thresholds = description.labels.map((label, i) => (i === 0 ? 2 : (description.thresholds[label] ?? 1)));
+    this.#energy = new EnergyTrace(options.sampleRateHz, keptEnergyS(description));
+    this.#maker = new EventMaker(description, this.#energy);
   }
 
   /**
@@ -110,7 +114,7 @@ export class ImpactDetector {
     }
     this.#busy = true;
     try {
-      const detections = this.#follow(firstSampleNs) ? [] : this.#endRun();
+      const detections = this.#follow(firstSampleNs) ? [] : await this.#endRun();
       this.#anchorNs ??= firstSampleNs;
       await this.#take(downmix(pcm, this.#options.channels), detections);
       return detections;
@@ -119,12 +123,12 @@ export class ImpactDetector {
     }
   }
 
-  /** Ends the stream: resolves with the event that was not yet sure, if any, and forgets everything. */
+  /** Ends the stream: resolves with the events that were not yet sure, if any, and forgets everything. */
   async flush(): Promise<Detection[]> {
     return this.#endRun();
   }
 
-  /** Scores window by window, in pieces that end where windows end, so that chunking changes nothing. */
+  /** Takes the sound in pieces that end where windows end, so that chunking changes nothing. */
   async #take(mono: Float32Array, detections: Detection[]): Promise<void> {
     let at = 0;
     while (at < mono.length) {
@@ -132,11 +136,15 @@ export class ImpactDetector {
       const piece = mono.subarray(at, at + count);
       at += count;
       this.#samples += count;
-      this.#energy.push(piece);
+      let windowStart: number | null = null;
       for (const { start, samples } of this.#windows.push(piece)) {
-        const scores = await this.#scorer.run(samples, 1);
-        this.#options.onScores?.(scores, this.#timeOf(start));
-        this.#judge(scores, start, detections);
+        windowStart = start;
+        this.#audio.set(samples, this.#waiting * this.#window);
+        this.#waiting += 1;
+      }
+      this.#pieces.push({ samples: piece, windowStart, anchorNs: this.#anchorNs ?? 0n });
+      if (this.#waiting === this.#batch || this.#waiting === 0) {
+        await this.#judge(detections);
       }
     }
   }
@@ -147,12 +155,37 @@ export class ImpactDetector {
       : this.#hop - ((this.#samples - this.#window) % this.#hop);
   }
 
+  /** Scores the windows that wait, and judges each with the energies up to its end, as if they had been scored one by one. */
+  async #judge(detections: Detection[]): Promise<void> {
+    const pieces = this.#pieces;
+    const waiting = this.#waiting;
+    this.#pieces = [];
+    this.#waiting = 0;
+    const labels = this.#description.labels.length;
+    const audio = this.#audio.subarray(0, waiting * this.#window);
+    const all = waiting === 0 ? new Float32Array(0) : await this.#scorer.run(audio, waiting);
+    let window = 0;
+    for (const { samples, windowStart, anchorNs } of pieces) {
+      this.#energy.push(samples);
+      if (windowStart === null) {
+        continue;
+      }
+      const scores = all.slice(window * labels, (window + 1) * labels);
+      const heard = this.#audio.subarray(window * this.#window, (window + 1) * this.#window);
+      window += 1;
+      this.#options.onScores?.(scores, this.#timeOf(windowStart, anchorNs), heard);
+      const made: MadeEvent[] = [];
+      this.#maker.judge(scores, windowStart, windowStart + this.#window, made);
+      this.#tell(made, anchorNs, detections);
+    }
+  }
+
   /** Keeps the time of sample 0 in step with the chunks' stamps; false when there is a gap. */
   #follow(firstSampleNs: bigint): boolean {
     if (this.#anchorNs === null) {
       return true;
     }
-    const difference = firstSampleNs - this.#timeOf(this.#samples);
+    const difference = firstSampleNs - this.#timeOf(this.#samples, this.#anchorNs);
     const size = difference < 0n ? -difference : difference;
     if (size > GAP_NS) {
       return false;
@@ -163,97 +196,28 @@ export class ImpactDetector {
     return true;
   }
 
-  #timeOf(sample: number): bigint {
-    const rate = BigInt(this.#options.sampleRateHz);
-    return (this.#anchorNs ?? 0n) + (BigInt(Math.round(sample)) * 1_000_000_000n) / rate;
+  #timeOf(sample: number, anchorNs: bigint): bigint {
+    return anchorNs + (BigInt(Math.round(sample)) * 1_000_000_000n) / BigInt(this.#options.sampleRateHz);
   }
 
-  #judge(scores: Float32Array, start: number, detections: Detection[]): void {
-    const end = start + this.#window;
-    const { label, score, share } = this.#strongest(scores);
-    const current = this.#current;
-    if (share < RELEASE_RATIO) {
-      this.#raise(end, detections);
-      this.#current = null;
-      if (this.#last !== null) {
-        this.#last.over = true;
-      }
-      return;
-    }
-    this.#followSeries(end);
-    if (share >= 1 && (current === null || current.raised)) {
-      this.#begin(scores, label, score, start, end);
-    } else if (current !== null && !current.raised && score > current.score && current.onset >= start) {
-      Object.assign(current, { best: scores, label, score });
-    }
-    const held = this.#current;
-    if (held !== null && end - held.onset >= SURE_AFTER_S * this.#options.sampleRateHz) {
-      this.#raise(end, detections);
+  #tell(made: readonly MadeEvent[], anchorNs: bigint, detections: Detection[]): void {
+    for (const { onset, end, label, score, scores } of made) {
+      detections.push({
+        onsetNs: this.#timeOf(onset, anchorNs),
+        endNs: this.#timeOf(end, anchorNs),
+        label: this.#description.labels[label] ?? '',
+        score,
+        scores: Object.fromEntries(this.#description.labels.map((name, i) => [name, scores[i] ?? 0])),
+      });
     }
   }
 
-  /**
-   * How sure the window is of any impact, the likeliest label, and the sureness in shares of that label's threshold: a
-   * blow that may be sheet or glass is a blow all the same.
-   */
-  #strongest(scores: Float32Array): { label: number; score: number; share: number } {
-    let label = 1;
-    let score = 0;
-    for (let i = 1; i < this.#thresholds.length; i++) {
-      score += scores[i] ?? 0;
-      label = (scores[i] ?? 0) > (scores[label] ?? 0) ? i : label;
-    }
-    return { label, score, share: score / (this.#thresholds[label] ?? 1) };
-  }
-
-  /** Keeps up with the blows that belong to the event raised last. */
-  #followSeries(end: number): void {
-    const last = this.#last;
-    if (last !== null && !last.over) {
-      const rate = this.#options.sampleRateHz;
-      const to = Math.min(end, last.onset + LONGEST_EVENT_S * rate);
-      last.latest = this.#energy.seriesEnd(last.latest, BLOW_RATIO * last.rise, MERGE_S * rate, to);
-    }
-  }
-
-  /** A candidate begins at the steepest rise of what this window newly shows and the event before does not explain. */
-  #begin(scores: Float32Array, label: number, score: number, start: number, end: number): void {
-    const rate = this.#options.sampleRateHz;
-    const last = this.#last;
-    const shown = Math.max(start, end - SHOWN_AFTER_S * rate);
-    const from = last === null ? shown : Math.max(shown, last.latest + MERGE_S * rate);
-    if (from >= end) {
-      return;
-    }
-    const { sample, rise } = this.#energy.onset(from, end);
-    const stillShown = last !== null && (this.#current !== null || start <= last.latest);
-    if (stillShown && rise < BLOW_RATIO * last.rise) {
-      return;
-    }
-    this.#current = { onset: sample, rise, best: scores, label, score, raised: false };
-  }
-
-  #raise(heard: number, detections: Detection[]): void {
-    const current = this.#current;
-    if (current === null || current.raised) {
-      return;
-    }
-    current.raised = true;
-    this.#last = { onset: current.onset, rise: current.rise, latest: current.onset, over: false };
-    detections.push({
-      onsetNs: this.#timeOf(current.onset),
-      endNs: this.#timeOf(this.#energy.end(current.onset, heard)),
-      label: this.#description.labels[current.label] ?? '',
-      score: current.score,
-      scores: Object.fromEntries(this.#description.labels.map((name, i) => [name, current.best[i] ?? 0])),
-    });
-  }
-
-  #endRun(): Detection[] {
+  async #endRun(): Promise<Detection[]> {
     const detections: Detection[] = [];
-    this.#raise(this.#samples, detections);
-    this.#current = null;
-    this.#last = null;
+    await this.#judge(detections);
+    const made: MadeEvent[] = [];
+    this.#maker.finish(this.#samples, made);
+    this.#tell(made, this.#anchorNs ?? 0n, detections);
     this.#anchorNs = null;
     this.#samples = 0;
     this.#windows.reset();

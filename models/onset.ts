@@ -4,7 +4,6 @@
  */
 
 const BLOCK_S = 0.005;
-const KEPT_S = 4;
 /** Blocks that a rise is measured against. */
 const BEFORE = 10;
 
@@ -18,9 +17,10 @@ export class EnergyTrace {
   #inPartial = 0;
   #previous = 0;
 
-  constructor(sampleRateHz: number) {
+  /** `keptS`: how far back it is asked, in seconds. */
+  constructor(sampleRateHz: number, keptS: number) {
     this.block = Math.max(1, Math.round(sampleRateHz * BLOCK_S));
-    this.#energies = new Float64Array(Math.round(KEPT_S / BLOCK_S));
+    this.#energies = new Float64Array(Math.round(keptS / BLOCK_S));
   }
 
   push(samples: Float32Array): void {
@@ -34,6 +34,14 @@ export class EnergyTrace {
         this.#partial = 0;
         this.#inPartial = 0;
       }
+    }
+  }
+
+  /** Continues with blocks [from, to) of energies that `energiesOf` reckoned. */
+  pushEnergies(energies: Float64Array, from: number, to: number): void {
+    for (let at = from; at < to; at++) {
+      this.#energies[this.#count % this.#energies.length] = energies[at] ?? 0;
+      this.#count++;
     }
   }
 
@@ -97,6 +105,12 @@ export class EnergyTrace {
     return Math.min(to, last * this.block);
   }
 
+  /** A copy of the blocks held, oldest first; those of the whole sound while it is not longer than what is kept. */
+  kept(): Float64Array {
+    const first = Math.max(0, this.#count - this.#energies.length);
+    return Float64Array.from({ length: this.#count - first }, (_, i) => this.#at(first + i));
+  }
+
   reset(): void {
     this.#count = 0;
     this.#partial = 0;
@@ -120,4 +134,12 @@ export class EnergyTrace {
   #clamp(block: number): number {
     return Math.min(Math.max(block, this.#count - this.#energies.length, 0), this.#count);
   }
+}
+
+/** Energies of all whole blocks of a mono sound, as an EnergyTrace reckons them. */
+export function energiesOf(samples: Float32Array, sampleRateHz: number): Float64Array {
+  const seconds = samples.length / sampleRateHz;
+  const trace = new EnergyTrace(sampleRateHz, seconds + BLOCK_S);
+  trace.push(samples);
+  return trace.kept();
 }

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { ModelDescription } from '../../models/description.ts';
 import { type Detection, ImpactDetector } from '../../models/detector.ts';
 import type { Scorer } from '../../models/session.ts';
 import { testDescription } from './description.ts';
@@ -9,10 +10,15 @@ const START_NS = 1_700_000_000_000_000_000n;
 
 /** Hears a blow in every window whose loudest sample exceeds a quarter; sure by the loudness. */
 const loudness: Scorer = {
-  async run(audio) {
-    const peak = audio.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
-    const score = peak > 0.25 ? Math.min(peak, 0.95) : 0.02;
-    return Float32Array.of(1 - score, score * 0.9, score * 0.1);
+  async run(audio, batch) {
+    const scores: number[] = [];
+    for (let i = 0; i < batch; i++) {
+      const window = audio.subarray((i * audio.length) / batch, ((i + 1) * audio.length) / batch);
+      const peak = window.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
+      const score = peak > 0.25 ? Math.min(peak, 0.95) : 0.02;
+      scores.push(1 - score, score * 0.9, score * 0.1);
+    }
+    return Float32Array.from(scores);
   },
 };
 
@@ -32,8 +38,8 @@ function street(lengthS: number, blows: readonly (readonly [number, number])[], 
   return pcm;
 }
 
-async function detect(pcm: Int16Array, chunkFrames: readonly number[]): Promise<Detection[]> {
-  const detector = new ImpactDetector(loudness, testDescription(), { sampleRateHz: RATE, channels: 2 });
+async function detect(pcm: Int16Array, chunkFrames: readonly number[], batch = 1): Promise<Detection[]> {
+  const detector = new ImpactDetector(loudness, testDescription(), { sampleRateHz: RATE, channels: 2, batch });
   const found: Detection[] = [];
   let frame = 0;
   for (let i = 0; frame * 2 < pcm.length; i++) {
@@ -104,6 +110,47 @@ describe('the impact detector', () => {
       }),
       { numRuns: 25 },
     );
+  });
+
+  test('finds the same events, and reports the same scores, however many windows it scores at once', async () => {
+    const pcm = street(9, [
+      [1.23, 0.7],
+      [3.5, 0.4],
+      [4.1, 0.6],
+      [7.9, 0.8],
+    ]);
+    const hear = async (batch: number): Promise<unknown[]> => {
+      const heard: unknown[] = [];
+      const onScores = (scores: Float32Array, startNs: bigint, samples: Float32Array) =>
+        heard.push([...scores, startNs, samples.length, samples[5]]);
+      const options = { sampleRateHz: RATE, channels: 2, batch, onScores };
+      const detector = new ImpactDetector(loudness, testDescription(), options);
+      // Stamps that drift by 1 ms a second, a gap after 5 s, and an end in the middle of a window.
+      for (let chunk = 0; chunk < 88; chunk++) {
+        const stamp = START_NS + BigInt(chunk) * 100_100_000n + (chunk < 50 ? 0n : 700_000_000n);
+        heard.push(...(await detector.push(pcm.slice(chunk * 1600, (chunk + 1) * 1600), stamp)));
+      }
+      const sorted = [...heard, ...(await detector.flush())];
+      return [sorted.filter(Array.isArray), sorted.filter((each) => !Array.isArray(each))];
+    };
+    const single = await hear(1);
+    expect((single[1] as Detection[]).length).toBe(3);
+    for (const batch of [2, 3, 8, 64]) expect(await hear(batch)).toEqual(single);
+    expect(
+      () => new ImpactDetector(loudness, testDescription(), { sampleRateHz: RATE, channels: 2, batch: 0 }),
+    ).toThrow(/1 to 64/);
+  });
+
+  test("follows the description's times: what is merged, and when an event is sure", async () => {
+    const knocks = [1.5, 2.0, 2.5].map((at) => [at, 0.7] as const);
+    const pcm = street(5, knocks, 0.02);
+    const hear = async (events: ModelDescription['events']): Promise<number> => {
+      const options = { sampleRateHz: RATE, channels: 2 };
+      const detector = new ImpactDetector(loudness, { ...testDescription(), events }, options);
+      return (await detector.push(pcm, START_NS)).length + (await detector.flush()).length;
+    };
+    expect(await hear({})).toBe(1);
+    expect(await hear({ merge_s: 0.3, sure_after_s: 0.1, shown_after_s: 0.3 })).toBe(3);
   });
 
   test('stays silent without a blow, and forgets what lies before a gap in time', async () => {
