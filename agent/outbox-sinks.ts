@@ -44,7 +44,7 @@ export function outboxSinks(outbox: Outbox, log: Log): OutboxSinks {
 function impactStore(outbox: Outbox): ImpactStore {
   return {
     appendEvent: (eventId, impact, durationS) => {
-      const { label, score, scores, model } = impact;
+      const { label, score, scores, model, direction, pressureChangePa, readings } = impact;
       const value = {
         eventId,
         label,
@@ -53,8 +53,23 @@ function impactStore(outbox: Outbox): ImpactStore {
         modelName: model.name,
         modelVersion: model.version,
         scores: Object.entries(scores).map(([each, its]) => ({ label: each, score: its })),
+        kind: impact.kind ?? 'impact',
+        ...(direction && {
+          azimuthDeg: direction.azimuthDeg,
+          azimuthConfidence: direction.confidence,
+          side: direction.side,
+        }),
+        ...(pressureChangePa !== undefined && { pressureChangePa }),
+        level: impact.level ?? '',
+        detail: impact.detail ?? '',
+        readings: [...(readings ?? [])],
+        ongoing: impact.ongoing ?? false,
       };
       return outbox.appendRecord('events', 'events', impact.stamp, { case: 'impact', value });
+    },
+    appendUpdate: (stamp, eventId, { readings, ...update }) => {
+      const value = { eventId, ...update, readings: [...(readings ?? [])] };
+      return outbox.appendRecord('events', 'events', stamp, { case: 'eventUpdate', value });
     },
     appendClip: async (stamp, eventId, clip, startNs, endNs) => {
       const { sha256, bytes, path } = clip;

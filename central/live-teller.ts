@@ -71,6 +71,8 @@ export class LiveTeller {
     } else if (notice.kind === 'impact') {
       const data = await readEvent(this.#reader, notice.eventId);
       if (data !== null) this.#live.publish({ event: 'impact', vehicle, data });
+    } else if (notice.kind === 'update') {
+      this.#live.publish({ event: 'update', vehicle, data: { event_id: notice.eventId } });
     } else if (notice.kind === 'clip') {
       this.#live.publish({ event: 'clip', vehicle, data: { event_id: notice.eventId } });
     } else if (notice.kind === 'clock') {

@@ -5,6 +5,8 @@
 import { mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { renameDurably } from '../bag/durable-file.ts';
+import type { Direction } from '../direction/direction.ts';
+import type { AirLevel, EventKind, EventReading } from '../messages/messages.ts';
 
 /** An impact whose clip is not made yet; times in nanoseconds (decimal text in the file). */
 export interface OwedClip {
@@ -27,6 +29,14 @@ export interface OwedClip {
   readonly post_roll_ns?: bigint;
   /** Why somebody asked for a snapshot. */
   readonly reason?: string;
+  /** Absent in what versions without kinds wrote: a snapshot by its label, else an impact. */
+  readonly kind?: EventKind;
+  readonly direction?: Direction;
+  readonly pressure_change_pa?: number;
+  readonly level?: AirLevel;
+  readonly detail?: string;
+  readonly readings?: readonly EventReading[];
+  readonly ongoing?: boolean;
 }
 
 const SUFFIX = '.owed.json';

@@ -1,16 +1,18 @@
 /**
- * What happens to an impact, or to a snapshot that somebody asks for: the event is committed to the outbox at once and published; when its
- * post-roll is recorded, its clip is cut and handed to the outbox too. Clips owed from before the start are cut from the recorded segments.
+ * What happens to an impact, and to every other event: it is committed to the outbox at once and published; when its post-roll is recorded,
+ * its clip is cut and handed to the outbox too. Clips owed from before the start are cut from the recorded segments. What becomes known of
+ * an event later, such as a change of the air pressure or that smoke is gone, is an update of it.
  */
 import { randomUUID } from 'node:crypto';
 import type { Clock, Diagnostic, Stamp } from '../../drivers/sample.ts';
 import type { Impact } from '../detector/supervisor.ts';
 import type { Graph, Publish } from '../graph.ts';
-import type { ImpactSample } from '../messages/messages.ts';
+import type { AirLevel, EventReading, ImpactSample } from '../messages/messages.ts';
 import { impactTopic } from '../nodes/topics.ts';
 import { anchoredNs, type ClipRange } from '../recording/clip.ts';
 import type { TakeSnapshot } from '../recording/snapshot.ts';
 import type { ImpactJournal, OwedClip } from './impact-journal.ts';
+import { durationNs, kindOf, stampOf, toOwed, toSample } from './owed-clip.ts';
 
 /** A clip on disk. */
 export interface ClipFile {
@@ -23,9 +25,22 @@ export interface ClipFile {
 /** Cuts everything recorded in the range into a file of its own, which keeps `metadata`. */
 export type CutClip = (range: ClipRange, metadata: Readonly<Record<string, string>>) => Promise<ClipFile>;
 
+/** What became known of an event after it was committed; what is absent is as it was. */
+export interface EventUpdate {
+  readonly durationS?: number;
+  readonly ongoing?: boolean;
+  /** Pa. */
+  readonly pressureChangePa?: number;
+  readonly level?: AirLevel;
+  readonly detail?: string;
+  readonly readings?: readonly EventReading[];
+}
+
 /** Where events and clips go; each resolves when it is on disk. */
 export interface ImpactStore {
   appendEvent(eventId: string, impact: ImpactSample, durationS: number): Promise<unknown>;
+  /** Of the updates of an event the latest counts. */
+  appendUpdate(stamp: Stamp, eventId: string, update: EventUpdate): Promise<unknown>;
   appendClip(stamp: Stamp, eventId: string, clip: ClipFile, startNs: bigint, endNs: bigint): Promise<unknown>;
   /** Says for ever that the event's clip could not be made. */
   dropClip(eventId: string): Promise<unknown>;
@@ -39,6 +54,21 @@ export interface ImpactParts {
   readonly store: ImpactStore;
   readonly cutClip: CutClip;
   readonly report: (diagnostic: Diagnostic) => void;
+  /** By how many Pa the air pressure changed at this moment, as far as it is measured by now; null when nothing stands out. */
+  readonly pressureChange?: (onset: Stamp) => number | null;
+}
+
+/** An event that is no impact, and that nobody asked for. */
+export interface Finding {
+  readonly kind: 'air' | 'drift';
+  readonly stamp: Stamp;
+  readonly label: string;
+  readonly detail: string;
+  readonly readings: readonly EventReading[];
+  readonly level?: AirLevel;
+  readonly ongoing?: boolean;
+  /** The model that the event is about; none for the air. */
+  readonly model?: { readonly name: string; readonly version: string };
 }
 
 /** How much a clip holds around its impact, in nanoseconds. */
@@ -51,8 +81,8 @@ export interface ClipOptions {
 const SETTLE_NS = 400_000_000n;
 /** More impacts than this waiting for their clips is a flood; their events are kept, their clips are not made. */
 const MAX_OWED = 256;
-/** What was stamped after a step of the clock may seem to end long after it began. */
-const LONGEST_IMPACT_NS = 60_000_000_000n;
+/** An impact's evidence in the slow sensors is looked for until so long after its onset: two readings of a sensor read each second. */
+const EVIDENCE_NS = 2_300_000_000n;
 const MAX_TRIES = 3;
 const RETRY_MS = 2_000;
 
@@ -84,11 +114,26 @@ export class ImpactNode {
 
   /** Takes an impact; never throws. */
   take(impact: Impact): void {
-    const work = this.#commit({ ...impact, eventId: randomUUID() }).catch((error: unknown) =>
-      this.#fail('event', error),
-    );
-    this.#committing.add(work);
-    void work.finally(() => this.#committing.delete(work));
+    const change = this.#parts.pressureChange?.(impact.stamp) ?? null;
+    const sample = { ...impact, ...(change !== null && { pressureChangePa: change }) };
+    this.#keep(this.#commit({ kind: 'impact', ...sample, eventId: randomUUID() }));
+  }
+
+  /** Takes what was found; never throws. `rolls` is what its clip holds; null: it gets none. Returns the event's id. */
+  takeFinding(finding: Finding, rolls: ClipOptions | null): string {
+    const { model = { name: '', version: '' }, ...said } = finding;
+    const eventId = randomUUID();
+    const sample: ImpactSample = { ...said, eventId, endNs: said.stamp.capturedAtNs, score: 1, scores: {}, model };
+    if (rolls === null) this.#keep(this.#commitWithoutClip(sample));
+    else this.#keep(this.#commit(sample, { pre_roll_ns: rolls.preRollNs, post_roll_ns: rolls.postRollNs }));
+    return eventId;
+  }
+
+  /** Adds to an event what became known at `stamp`; never throws. */
+  update(stamp: Stamp, eventId: string, update: EventUpdate): void {
+    // Behind the event itself, or a full disk could keep the one and take the other.
+    const before = [...this.#committing];
+    this.#keep(Promise.all(before).then(() => this.#parts.store.appendUpdate(stamp, eventId, update)));
   }
 
   /** Makes an event labelled `snapshot` and owes its clip; rejects when the disk does not take the event, or too many clips are owed. */
@@ -97,8 +142,12 @@ export class ImpactNode {
       throw new Error(`expected at most ${MAX_OWED} events waiting for their clips, found more`);
     const model = { name: '', version: '' };
     const impact = { stamp, endNs: stamp.capturedAtNs, label: 'snapshot', score: 1, scores: {}, model };
+    const kind = 'snapshot' as const;
     const eventId = randomUUID();
-    const work = this.#commit({ ...impact, eventId }, { pre_roll_ns: preRollNs, post_roll_ns: postRollNs, reason });
+    const work = this.#commit(
+      { ...impact, kind, eventId },
+      { pre_roll_ns: preRollNs, post_roll_ns: postRollNs, reason },
+    );
     const settled = work.catch(() => {});
     this.#committing.add(settled);
     await work.finally(() => this.#committing.delete(settled));
@@ -129,6 +178,22 @@ export class ImpactNode {
         await this.#sleep(waitMs, signal);
       }
     }
+  }
+
+  /** Lets the work go on; `settled` waits for it. */
+  #keep(work: Promise<unknown>): void {
+    const kept = work.then(
+      () => {},
+      (error: unknown) => this.#fail('event', error),
+    );
+    this.#committing.add(kept);
+    void kept.finally(() => this.#committing.delete(kept));
+  }
+
+  async #commitWithoutClip(sample: ImpactSample): Promise<void> {
+    this.#events += 1;
+    this.#publish(sample.stamp, sample);
+    await this.#parts.store.appendEvent(sample.eventId, sample, 0);
   }
 
   async #commit(sample: ImpactSample, snapshot: Partial<OwedClip> = {}): Promise<void> {
@@ -184,9 +249,23 @@ export class ImpactNode {
     return Number((this.#dueNs(owed, now.bootId) - now.monotonicNs) / 1_000_000n);
   }
 
-  /** When the clip can be cut, by the monotonic clock; what is of another boot is long past. */
+  /** When the clip can be cut and all evidence is in, by the monotonic clock; what is of another boot is long past. */
   #dueNs(owed: OwedClip, bootId: string): bigint {
-    return owed.boot_id === bootId ? this.#rangeOf(owed).endMonotonicNs + SETTLE_NS : 0n;
+    if (owed.boot_id !== bootId) return 0n;
+    const clipNs = this.#rangeOf(owed).endMonotonicNs + SETTLE_NS;
+    const evidenceNs = this.#seeksPressure(owed) ? owed.monotonic_ns + EVIDENCE_NS : 0n;
+    return clipNs > evidenceNs ? clipNs : evidenceNs;
+  }
+
+  #seeksPressure(owed: OwedClip): boolean {
+    return this.#parts.pressureChange !== undefined && kindOf(owed) === 'impact';
+  }
+
+  /** Says what the readings after the onset add to what was known when the event was committed. */
+  #addEvidence(owed: OwedClip): void {
+    const change = this.#seeksPressure(owed) ? (this.#parts.pressureChange?.(stampOf(owed)) ?? null) : null;
+    if (change === null || change === owed.pressure_change_pa) return;
+    this.update(this.#parts.clock.now(), owed.event_id, { pressureChangePa: change });
   }
 
   async #cut(owed: OwedClip, signal: AbortSignal): Promise<void> {
@@ -194,6 +273,7 @@ export class ImpactNode {
     const range = this.#rangeOf(owed);
     const startNs = anchoredNs(range, range.startMonotonicNs);
     const endNs = anchoredNs(range, range.endMonotonicNs);
+    this.#addEvidence(owed);
     const metadata = { event_id: owed.event_id, label: owed.label, ...(owed.reason && { reason: owed.reason }) };
     for (let attempt = 1; attempt <= MAX_TRIES; attempt += 1) {
       try {
@@ -253,43 +333,4 @@ export class ImpactNode {
   #tell(level: Diagnostic['level'], code: string, message: string, cure: string): void {
     this.#parts.report({ source: 'impacts', level, code, message, cure, values: { ...this.statistics() } });
   }
-}
-
-/** How long it lasted; 0 where a step of the clock stands between its beginning and its end. */
-function durationNs({ captured_at_ns: startNs, end_ns: endNs }: OwedClip): bigint {
-  const ns = endNs - startNs;
-  return ns >= 0n && ns <= LONGEST_IMPACT_NS ? ns : 0n;
-}
-
-function toOwed(sample: ImpactSample): OwedClip {
-  const { stamp, endNs, eventId, label, score, scores, model } = sample;
-  return {
-    event_id: eventId,
-    committed: false,
-    captured_at_ns: stamp.capturedAtNs,
-    monotonic_ns: stamp.monotonicNs,
-    boot_id: stamp.bootId,
-    synchronised: stamp.synchronised,
-    estimated_error_ns: stamp.estimatedErrorNs,
-    end_ns: endNs,
-    label,
-    score,
-    scores: { ...scores },
-    model: { ...model },
-  };
-}
-
-function toSample(owed: OwedClip): ImpactSample {
-  const { event_id: eventId, end_ns: endNs, label, score, scores, model } = owed;
-  return { stamp: stampOf(owed), endNs, eventId, label, score, scores, model };
-}
-
-function stampOf(owed: OwedClip): Stamp {
-  return {
-    capturedAtNs: owed.captured_at_ns,
-    monotonicNs: owed.monotonic_ns,
-    bootId: owed.boot_id,
-    synchronised: owed.synchronised,
-    estimatedErrorNs: owed.estimated_error_ns,
-  };
 }

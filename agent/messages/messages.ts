@@ -6,6 +6,7 @@
 import { parse } from '@foxglove/rosmsg';
 import { MessageWriter } from '@foxglove/rosmsg2-serialization';
 import type { AudioChunk, Diagnostic, EnvironmentSample, ParticulateSample, Stamp } from '../../drivers/sample.ts';
+import type { Direction } from '../direction/direction.ts';
 import { isSoundType, soundFrames } from '../sound/raw-audio.ts';
 import { readSchemaText } from './schema-text.ts';
 
@@ -27,11 +28,26 @@ export const schemaTexts = {
 /** A ROS 2 type name that this vehicle records. */
 export type MessageType = keyof typeof schemaTexts;
 
-/** An impact as published; scores from 0 to 1. */
+/** What an event of the vehicle can be. */
+export type EventKind = 'impact' | 'snapshot' | 'air' | 'drift';
+
+/** How much a finding of the air is. */
+export type AirLevel = 'raised' | 'high' | 'very_high';
+
+/** What was measured for an event: a name with its unit last, the value at its worst so far, and what was usual before. */
+export interface EventReading {
+  readonly name: string;
+  readonly value: number;
+  readonly baseline?: number;
+}
+
+/** An event as published: mostly an impact; scores from 0 to 1. */
 export interface ImpactSample {
+  /** `impact` when absent. */
+  readonly kind?: EventKind;
   /** Time of the onset. */
   readonly stamp: Stamp;
-  /** UTC nanoseconds of the sound's end. */
+  /** UTC nanoseconds of the sound's end; of an event that goes on, of its onset. */
   readonly endNs: bigint;
   /** UUID. */
   readonly eventId: string;
@@ -39,6 +55,17 @@ export interface ImpactSample {
   readonly score: number;
   readonly scores: Readonly<Record<string, number>>;
   readonly model: { readonly name: string; readonly version: string };
+  /** Whence the sound came; absent when there was no telling. */
+  readonly direction?: Direction;
+  /** In Pa, around the onset; absent when none stood out. */
+  readonly pressureChangePa?: number;
+  /** Of an air event. */
+  readonly level?: AirLevel;
+  /** A sentence for people. */
+  readonly detail?: string;
+  readonly readings?: readonly EventReading[];
+  /** Whether it still goes on. */
+  readonly ongoing?: boolean;
 }
 
 /** One message of a synchronised set: where to find it, and its time. */
@@ -185,8 +212,9 @@ function sizeSpan(size: string): { from: number; to: number } {
   return { from: Number(from), to: Number(to) };
 }
 
-/** fender_msgs/msg/Impact; labels must be ASCII. */
+/** fender_msgs/msg/Impact; labels must be ASCII. What is not known is NaN or empty. */
 export function encodeImpact(impact: ImpactSample, frameId: string): Uint8Array {
+  const { direction } = impact;
   return writeImpact({
     header: header(impact.stamp, frameId),
     event_id: text(impact.eventId),
@@ -197,6 +225,12 @@ export function encodeImpact(impact: ImpactSample, frameId: string): Uint8Array 
     scores: Float32Array.from(Object.values(impact.scores)),
     model_name: text(impact.model.name),
     model_version: text(impact.model.version),
+    kind: text(impact.kind ?? 'impact'),
+    azimuth: direction === undefined ? Number.NaN : (direction.azimuthDeg * Math.PI) / 180,
+    azimuth_confidence: direction?.confidence ?? Number.NaN,
+    pressure_change: impact.pressureChangePa ?? Number.NaN,
+    level: text(impact.level ?? ''),
+    detail: text(impact.detail ?? ''),
   });
 }
 

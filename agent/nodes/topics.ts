@@ -61,7 +61,7 @@ export function particulateTopic(model: ParticulateModel): Topic<ParticulateSamp
 export const impactTopic: Topic<ImpactSample> = {
   name: '/fender/impacts',
   type: 'fender_msgs/msg/Impact',
-  encode: (impact) => encodeImpact(impact, 'uma8'),
+  encode: (event) => encodeImpact(event, event.kind === 'air' || event.kind === 'drift' ? '' : 'uma8'),
 };
 
 export const synchronizedSetTopic: Topic<SynchronizedSetSample> = {

@@ -62,6 +62,7 @@ export function addEventRoutes(api: Api, parts: ApiParts): void {
     async ({ query }) =>
       await readEvents(reader, {
         vehicle: query.vehicle,
+        kind: query.kind,
         label: query.label,
         minScore: query.min_score,
         fromNs: query.from === undefined ? undefined : nsOfAt(query.from),

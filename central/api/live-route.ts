@@ -46,7 +46,7 @@ export function addLiveRoute(api: Api, parts: ApiParts): void {
     .any()
     .meta({ type: 'string' })
     .describe(
-      'Events `sample` (LiveSample), `impact` (Event), `clip` (LiveClip), `vehicle` (LiveVehicle), `clock` (LiveClock), `command` (Command)',
+      'Events `sample` (LiveSample), `impact` (Event: a new one, of any kind), `update` (LiveUpdate), `clip` (LiveClip), `vehicle` (LiveVehicle), `clock` (LiveClock), `command` (Command)',
     );
   api.get(
     '/api/live',

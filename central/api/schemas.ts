@@ -19,6 +19,7 @@ const clock = z
     'Whether the vehicle knew the time then (or had known it before in that boot, and its clock ran on without a step); `corrected`: it learnt it later in the same boot, and central put this right',
   );
 const originalAt = at.optional().describe("The vehicle's own time, where `clock` is `corrected`");
+const number = z.number().nullable();
 const range = z.tuple([z.number().int(), z.number().int()]).describe('First and last sequence, inclusive');
 const fieldValues = z
   .record(z.string(), z.number().nullable())
@@ -83,7 +84,6 @@ export const latestSchema = z.object({
   ),
 });
 
-const number = z.number().nullable();
 const historyFieldSchema = z
   .object({
     t: z.array(z.number()).describe('Milliseconds since 1970, the mean time of the records in the bucket'),
@@ -115,23 +115,53 @@ const clipSchema = z
   })
   .meta({ id: 'Clip', description: 'The MCAP around an event and how much of it central has.' });
 
+const eventKindSchema = z
+  .enum(['impact', 'snapshot', 'air', 'drift'])
+  .describe(
+    '`impact`: heard by a model; `snapshot`: asked for; `air`: smoke or bad air in the cabin; `drift`: a warning about the model',
+  );
+
+const eventReadingSchema = z
+  .object({
+    name: z.string().describe('Unit last, for instance `pm2_5_ugm3`'),
+    value: z.number().describe('At its worst so far'),
+    baseline: z.number().nullable().describe('What was usual before; null: not known'),
+  })
+  .meta({ id: 'EventReading' });
+
 export const eventSchema = z
   .object({
     id: z.string(),
     vehicle: z.string(),
-    captured_at: at.describe('Onset of the sound; of a snapshot: when it was asked for'),
+    captured_at: at.describe(
+      'Onset of the sound; of a snapshot: when it was asked for; of the others: when it was noticed',
+    ),
     captured_at_ns: atNs,
     clock,
     original_captured_at: originalAt,
     received_at: at,
-    label: z.string(),
-    score: z.number(),
+    kind: eventKindSchema,
+    label: z.string().describe('Of an impact: of the model; `snapshot`; of the air: `smoke`, `bad_air`; `model_drift`'),
+    score: z.number().describe('0 to 1; 1 where no model was asked'),
     scores: z.record(z.string(), z.number()),
-    duration_s: z.number(),
+    duration_s: z.number().describe('So far, while it is going on'),
+    ongoing: z.boolean().describe('Whether it was going on when the vehicle last told of it'),
+    azimuth_deg: number.describe(
+      'Whence the sound came, in the frame of the vehicle: 0 is ahead, +90 left, −180 < azimuth ≤ 180; null: no telling',
+    ),
+    azimuth_confidence: number.describe('Probability, 0 to 1, that the azimuth is within 20° of the truth'),
+    side: z.enum(['front', 'left', 'rear', 'right']).nullable(),
+    pressure_change_pa: number.describe('Of the air pressure around the onset; null: none stood out'),
+    level: z.enum(['raised', 'high', 'very_high']).nullable().describe('The worst so far of an event of the air'),
+    detail: z.string().describe('A sentence for people; may be empty'),
+    readings: z.array(eventReadingSchema).describe('What was measured, for events of the air and of drift'),
     model: modelSchema.nullable().describe('null: no model was asked, as for a snapshot'),
-    clip: clipSchema.nullable().describe('null: the vehicle has not cut the clip yet'),
+    clip: clipSchema.nullable().describe('null: the vehicle has not cut the clip yet, or, of drift, makes none'),
   })
-  .meta({ id: 'Event', description: 'One detected impact, or a snapshot (label `snapshot`).' });
+  .meta({
+    id: 'Event',
+    description: 'One detected impact, snapshot, finding of the air sensors, or warning of drift.',
+  });
 
 export const eventListSchema = z.object({ total: z.number().int(), events: z.array(eventSchema) });
 
@@ -218,6 +248,9 @@ export const healthSchema = z.object({
 export const liveSampleSchema = z
   .object({ vehicle: z.string(), stream: z.string(), captured_at: at, clock, values: fieldValues })
   .meta({ id: 'LiveSample' });
+export const liveUpdateSchema = z
+  .object({ event_id: z.string() })
+  .meta({ id: 'LiveUpdate', description: 'More became known of this event: it changed.' });
 export const liveClipSchema = z.object({ event_id: z.string() }).meta({ id: 'LiveClip' });
 export const liveClockSchema = z.object({ vehicle: z.string() }).meta({
   id: 'LiveClock',
@@ -267,6 +300,7 @@ const eventSortSchema = z.enum(['captured_at', 'score', 'label', 'vehicle']);
 
 export const eventQuerySchema = z.object({
   vehicle: vehicleId.optional(),
+  kind: eventKindSchema.optional(),
   label: z.string().min(1).optional(),
   min_score: z.coerce.number().min(0).max(1).optional(),
   from: time.optional(),
@@ -291,6 +325,8 @@ export type History = z.output<typeof historySchema>;
 export type Clip = z.output<typeof clipSchema>;
 export type Event = z.output<typeof eventSchema>;
 export type EventList = z.output<typeof eventListSchema>;
+export type EventKind = z.output<typeof eventKindSchema>;
+export type EventReading = z.output<typeof eventReadingSchema>;
 export type EventSort = z.output<typeof eventSortSchema>;
 export type Sensors = z.output<typeof sensorsSchema>;
 export type SensorSeries = z.output<typeof sensorSeriesSchema>;
@@ -300,6 +336,7 @@ export type Clock = z.output<typeof clock>;
 export type Command = z.output<typeof commandSchema>;
 export type Health = z.output<typeof healthSchema>;
 export type LiveSample = z.output<typeof liveSampleSchema>;
+export type LiveUpdate = z.output<typeof liveUpdateSchema>;
 export type LiveClip = z.output<typeof liveClipSchema>;
 export type LiveClock = z.output<typeof liveClockSchema>;
 export type LiveVehicle = z.output<typeof liveVehicleSchema>;

@@ -4,10 +4,12 @@
  */
 import type { MessageShape } from '@bufbuild/protobuf';
 import { decodeMessage } from '../../sync/wire/frame.ts';
-import { decodeTelemetry, maxBatchRows, type TelemetryRow } from '../../sync/wire/telemetry.ts';
+import { decodeTelemetry, isFieldName, maxBatchRows, type TelemetryRow } from '../../sync/wire/telemetry.ts';
 import { isSha256, isStreamName } from '../../sync/wire/topics.ts';
 import {
   type CommandResult,
+  type Impact,
+  type Reading,
   RecordBatchSchema,
   ReportedSchema,
   StateSchema,
@@ -75,6 +77,14 @@ const recordingPattern = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
 const eventIdPattern = /^[A-Za-z0-9][A-Za-z0-9-]{0,63}$/;
 const levels: ReadonlySet<string> = new Set(['ok', 'warn', 'error', 'stale']);
 const outcomes: ReadonlySet<string> = new Set(['done', 'refused', 'failed']);
+const kinds: ReadonlySet<string> = new Set(['impact', 'snapshot', 'air', 'drift']);
+/** Empty: no telling. */
+const sides: ReadonlySet<string> = new Set(['', 'front', 'left', 'rear', 'right']);
+/** Empty: of no air event, or as it was. */
+const airLevels: ReadonlySet<string> = new Set(['', 'raised', 'high', 'very_high']);
+const maxReadings = 32;
+/** An event of the air may go on for long: a year. */
+const maxEventS = 31_536_000;
 const maxRecords = 4096;
 const maxTextLength = 16_384;
 /** Names, versions, codes. */
@@ -186,7 +196,19 @@ function whyInvalid(record: WireRecord): string | null {
       if (!(score >= 0 && score <= 1)) return `score: expected 0 to 1, found ${score}`;
       if (!(durationS >= 0 && durationS < 86_400)) return `duration_s: expected 0 to 86400, found ${durationS}`;
       if (scores.length > 256) return `scores: expected at most 256, found ${scores.length}`;
-      return whyLong([modelName, modelVersion, ...scores.map((one) => one.label)], maxNameLength);
+      return (
+        whyLong([modelName, modelVersion, ...scores.map((one) => one.label)], maxNameLength) ??
+        whyOddEvent(body.value) ??
+        whyOddDetails(body.value)
+      );
+    }
+    case 'eventUpdate': {
+      const { eventId, durationS = 0 } = body.value;
+      if (!eventIdPattern.test(eventId))
+        return `event_id: expected a UUID, found ${JSON.stringify(eventId.slice(0, 80))}`;
+      if (!(durationS >= 0 && durationS < maxEventS))
+        return `duration_s: expected 0 to ${maxEventS}, found ${durationS}`;
+      return whyOddDetails(body.value);
     }
     case 'clip': {
       const { eventId, sha256, bytes } = body.value;
@@ -217,6 +239,48 @@ function whyInvalid(record: WireRecord): string | null {
     default:
       return null;
   }
+}
+
+/** What an event is: as it says, or, of a vehicle that knows no kinds, by its label. */
+export function kindOf({ kind, label }: Impact): string {
+  return kind === '' ? (label === 'snapshot' ? 'snapshot' : 'impact') : kind;
+}
+
+function whyOddEvent({ kind, azimuthDeg, azimuthConfidence = 0, side }: Impact): string | null {
+  if (kind !== '' && !kinds.has(kind)) {
+    return `kind: expected impact, snapshot, air or drift, found ${JSON.stringify(kind.slice(0, 80))}`;
+  }
+  if (azimuthDeg !== undefined && !(azimuthDeg > -180 && azimuthDeg <= 180)) {
+    return `azimuth_deg: expected more than −180, at most 180, found ${azimuthDeg}`;
+  }
+  if (!(azimuthConfidence >= 0 && azimuthConfidence <= 1)) {
+    return `azimuth_confidence: expected 0 to 1, found ${azimuthConfidence}`;
+  }
+  return sides.has(side)
+    ? null
+    : `side: expected front, left, rear or right, found ${JSON.stringify(side.slice(0, 80))}`;
+}
+
+/** What is wrong with that of an event which updates may change. */
+function whyOddDetails(details: {
+  readonly pressureChangePa?: number | undefined;
+  readonly level: string;
+  readonly detail: string;
+  readonly readings: readonly Reading[];
+}): string | null {
+  const { pressureChangePa = 0, level, detail, readings } = details;
+  if (!Number.isFinite(pressureChangePa)) return `pressure_change_pa: expected a number, found ${pressureChangePa}`;
+  if (!airLevels.has(level)) {
+    return `level: expected raised, high or very_high, found ${JSON.stringify(level.slice(0, 80))}`;
+  }
+  if (readings.length > maxReadings) return `readings: expected at most ${maxReadings}, found ${readings.length}`;
+  const odd = readings.find(({ name, value, baseline = 0 }) => {
+    return !isFieldName(name) || !Number.isFinite(value) || !Number.isFinite(baseline);
+  });
+  if (odd !== undefined) {
+    return `readings: expected field names and numbers, found ${JSON.stringify(odd.name.slice(0, 80))} ${odd.value}`;
+  }
+  return whyLong([detail], maxTextLength);
 }
 
 function whyLong(texts: readonly string[], most: number): string | null {

@@ -1,6 +1,6 @@
 /** Reads events with the state of their clips. */
 import { type ExpressionBuilder, type Kysely, type Selectable, sql } from 'kysely';
-import type { Clip, Event, EventList, EventSort } from '../api/schemas.ts';
+import type { Clip, Event, EventKind, EventList, EventReading, EventSort } from '../api/schemas.ts';
 import type { CentralTables, EventTable } from './schema.ts';
 import { atOfMs, atOfNs, clockOf, originalAtOf } from './times.ts';
 
@@ -8,6 +8,7 @@ type Reader = Kysely<CentralTables>;
 
 export interface EventQuestion {
   readonly vehicle?: string | undefined;
+  readonly kind?: EventKind | undefined;
   readonly label?: string | undefined;
   readonly minScore?: number | undefined;
   /** UTC nanoseconds; from inclusive, to exclusive. */
@@ -40,6 +41,12 @@ type EventRow = Selectable<EventTable> & {
   committed_bytes: bigint | null;
   complete: bigint | null;
   lost_reason: string | null;
+  updated_duration_s: number | null;
+  updated_pressure_change_pa: number | null;
+  updated_ongoing: bigint | null;
+  updated_level: string | null;
+  updated_detail: string | null;
+  updated_readings: string | null;
 };
 
 const sortColumns = {
@@ -58,7 +65,18 @@ function eventsWithClips(db: Reader) {
     .leftJoin('blobs', (join) =>
       join.onRef('blobs.vehicle', '=', 'clips.vehicle').onRef('blobs.sha256', '=', 'clips.sha256'),
     )
+    .leftJoin('event_updates as later', (join) =>
+      join.onRef('later.vehicle', '=', 'events.vehicle').onRef('later.event_id', '=', 'events.event_id'),
+    )
     .selectAll('events')
+    .select([
+      'later.duration_s as updated_duration_s',
+      'later.pressure_change_pa as updated_pressure_change_pa',
+      'later.ongoing as updated_ongoing',
+      'later.level as updated_level',
+      'later.detail as updated_detail',
+      'later.readings as updated_readings',
+    ])
     .select(['clips.sha256', 'clips.bytes as clip_bytes', 'start_ns', 'end_ns', 'committed_bytes', 'complete'])
     .select((row) =>
       row
@@ -73,9 +91,10 @@ function eventsWithClips(db: Reader) {
 /** One page of the events that match, and how many match in all. */
 export async function readEvents(db: Reader, question: EventQuestion): Promise<EventList> {
   const matches = (where: ExpressionBuilder<CentralTables, 'events'>) => {
-    const { vehicle, label, minScore, fromNs, toNs } = question;
+    const { vehicle, kind, label, minScore, fromNs, toNs } = question;
     return where.and([
       ...(vehicle === undefined ? [] : [where('events.vehicle', '=', vehicle)]),
+      ...(kind === undefined ? [] : [where('events.kind', '=', kind)]),
       ...(label === undefined ? [] : [where('events.label', '=', label)]),
       ...(minScore === undefined ? [] : [where('events.score', '>=', minScore)]),
       ...(fromNs === undefined ? [] : [where('events.captured_at_ns', '>=', fromNs)]),
@@ -90,7 +109,7 @@ export async function readEvents(db: Reader, question: EventQuestion): Promise<E
   const rows = await eventsWithClips(db)
     .where((where) => matches(where as unknown as ExpressionBuilder<CentralTables, 'events'>))
     .orderBy(sortColumns[question.sort], question.order)
-    .orderBy('captured_at_ns', 'desc')
+    .orderBy('events.captured_at_ns', 'desc')
     .orderBy('events.event_id')
     .limit(question.limit)
     .offset(question.offset)
@@ -149,13 +168,26 @@ function toEvent(row: EventRow): Event {
     clock: clockOf(known),
     original_captured_at: originalAtOf(known),
     received_at: atOfMs(Number(row.received_ms)),
+    kind: row.kind as EventKind,
     label: row.label,
     score: row.score,
     scores: JSON.parse(row.scores) as Record<string, number>,
-    duration_s: row.duration_s,
+    duration_s: row.updated_duration_s ?? row.duration_s,
+    ongoing: (row.updated_ongoing ?? row.ongoing) !== 0n,
+    azimuth_deg: row.azimuth_deg,
+    azimuth_confidence: row.azimuth_confidence,
+    side: row.side === '' ? null : (row.side as Event['side']),
+    pressure_change_pa: row.updated_pressure_change_pa ?? row.pressure_change_pa,
+    level: levelOf(row.updated_level ?? row.level),
+    detail: row.updated_detail ?? row.detail,
+    readings: JSON.parse(row.updated_readings ?? row.readings) as EventReading[],
     model: row.model_name === '' ? null : { name: row.model_name, version: row.model_version },
     clip: toClip(row),
   };
+}
+
+function levelOf(level: string): Event['level'] {
+  return level === '' ? null : (level as Event['level']);
 }
 
 function toClip(row: EventRow): Clip | null {

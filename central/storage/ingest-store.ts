@@ -46,6 +46,8 @@ export type Notice =
   /** Stored records of the vehicle have their right time now. */
   | { readonly kind: 'clock'; readonly vehicle: string }
   | { readonly kind: 'impact'; readonly vehicle: string; readonly eventId: string }
+  /** More became known of an event. */
+  | { readonly kind: 'update'; readonly vehicle: string; readonly eventId: string }
   | { readonly kind: 'clip'; readonly vehicle: string; readonly eventId: string }
   | { readonly kind: 'vehicle'; readonly vehicle: string; readonly online: boolean };
 
@@ -206,6 +208,7 @@ export class SqliteIngestStore implements IngestStore {
       const { body } = record;
       if (!isNew) continue;
       if (body.case === 'impact') notices.push({ kind: 'impact', vehicle, eventId: body.value.eventId });
+      else if (body.case === 'eventUpdate') notices.push({ kind: 'update', vehicle, eventId: body.value.eventId });
       else if (body.case === 'clip') notices.push({ kind: 'clip', vehicle, eventId: body.value.eventId });
     }
     const held = mergeRanges(sequences.map((sequence) => [sequence, sequence]));

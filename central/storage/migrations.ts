@@ -225,6 +225,39 @@ async function createCommands(db: Kysely<unknown>): Promise<void> {
   await db.schema.createIndex('commands_state').on('commands').columns(['state']).execute();
 }
 
+/** What an event is, where it came from and what came of it. Until now there were impacts, and snapshots by their label. */
+async function extendEvents(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .alterTable('events')
+    .addColumn('kind', 'text', (column) => column.notNull().defaultTo('impact'))
+    .execute();
+  await sql`update events set kind = 'snapshot' where label = 'snapshot'`.execute(db);
+  for (const column of ['azimuth_deg', 'azimuth_confidence', 'pressure_change_pa']) {
+    await db.schema.alterTable('events').addColumn(column, 'double precision').execute();
+  }
+  for (const column of ['side', 'level', 'detail']) {
+    await sql`alter table events add column ${sql.ref(column)} text not null default ''`.execute(db);
+  }
+  await sql`alter table events add column readings text not null default '[]'`.execute(db);
+  await sql`alter table events add column ongoing bigint not null default 0`.execute(db);
+  await db.schema.createIndex('events_kind').on('events').columns(['kind', 'captured_at_ns']).execute();
+  // Beside the events: an update may arrive before its event. Null: as the event was.
+  await db.schema
+    .createTable('event_updates')
+    .addColumn('vehicle', 'text', (column) => column.notNull())
+    .addColumn('event_id', 'text', (column) => column.notNull())
+    .addColumn('ledger_id', 'bigint', (column) => column.notNull())
+    .addColumn('sequence', 'bigint', (column) => column.notNull())
+    .addColumn('duration_s', 'double precision')
+    .addColumn('pressure_change_pa', 'double precision')
+    .addColumn('ongoing', 'bigint')
+    .addColumn('level', 'text')
+    .addColumn('detail', 'text')
+    .addColumn('readings', 'text')
+    .addPrimaryKeyConstraint('event_updates_key', ['vehicle', 'event_id'])
+    .execute();
+}
+
 /** By name, in the order they are applied. */
 export const migrations: Readonly<Record<string, Migration>> = {
   '0001-first-tables': {
@@ -242,4 +275,5 @@ export const migrations: Readonly<Record<string, Migration>> = {
       await createCommands(db);
     },
   },
+  '0003-kinds-of-events': { up: extendEvents },
 };

@@ -1,8 +1,8 @@
-/** Writes records that are not numeric rows inside the writing transaction: impacts, clips, drops, diagnostics, the rest. */
+/** Writes records that are not numeric rows inside the writing transaction: events, clips, drops, diagnostics, the rest. */
 import { toBinary } from '@bufbuild/protobuf';
 import type { Statement } from 'better-sqlite3';
-import { RecordSchema, type Record as WireRecord } from '../../sync/wire/wire_pb.js';
-import { isLostFileName } from '../ingest/incoming.ts';
+import { type Reading, RecordSchema, type Record as WireRecord } from '../../sync/wire/wire_pb.js';
+import { isLostFileName, kindOf } from '../ingest/incoming.ts';
 import { type Boot, timeOf } from './boot-clocks.ts';
 import type { SqliteConnection } from './database.ts';
 
@@ -22,6 +22,7 @@ const droppedReasonFallback = 'unknown';
 export class RecordWriter {
   readonly #eventOwner: Statement;
   readonly #insertEvent: Statement;
+  readonly #upsertUpdate: Statement;
   readonly #insertClip: Statement;
   readonly #insertDrop: Statement;
   readonly #insertRecord: Statement;
@@ -32,8 +33,18 @@ export class RecordWriter {
     this.#eventOwner = writer.prepare('select vehicle from events where event_id = ?');
     this.#insertEvent = writer.prepare(
       `insert into events (event_id, vehicle, ledger_id, sequence, captured_at_ns, monotonic_ns, boot_id, synchronised,
-         estimated_error_ns, original_captured_at_ns, received_ms, label, score, scores, duration_s, model_name, model_version)
-       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
+         estimated_error_ns, original_captured_at_ns, received_ms, label, score, scores, duration_s, model_name, model_version,
+         kind, azimuth_deg, azimuth_confidence, side, pressure_change_pa, level, detail, readings, ongoing)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) on conflict do nothing`,
+    );
+    this.#upsertUpdate = writer.prepare(
+      `insert into event_updates (vehicle, event_id, ledger_id, sequence, duration_s, pressure_change_pa, ongoing, level,
+         detail, readings)
+       values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+       on conflict (vehicle, event_id) do update set ledger_id = excluded.ledger_id, sequence = excluded.sequence,
+         duration_s = excluded.duration_s, pressure_change_pa = excluded.pressure_change_pa,
+         ongoing = excluded.ongoing, level = excluded.level, detail = excluded.detail, readings = excluded.readings
+       where (excluded.ledger_id, excluded.sequence) > (event_updates.ledger_id, event_updates.sequence)`,
     );
     this.#insertClip = writer.prepare(
       `insert into clips (vehicle, event_id, ledger_id, sequence, sha256, bytes, start_ns, end_ns)
@@ -79,7 +90,9 @@ export class RecordWriter {
   write(record: WireRecord, origin: RecordOrigin): boolean {
     const { body } = record;
     if (body.case === 'impact') return this.#writeImpact(record, body.value, origin);
-    if (body.case === 'clip') {
+    if (body.case === 'eventUpdate') {
+      this.#writeUpdate(record, body.value, origin);
+    } else if (body.case === 'clip') {
       const { eventId, sha256, bytes, startNs, endNs } = body.value;
       this.#insertClip.run(origin.vehicle, eventId, origin.ledgerId, record.sequence, sha256, bytes, startNs, endNs);
     } else if (body.case === 'drop') {
@@ -124,8 +137,37 @@ export class RecordWriter {
       impact.durationS,
       impact.modelName,
       impact.modelVersion,
+      kindOf(impact),
+      impact.azimuthDeg ?? null,
+      impact.azimuthConfidence ?? null,
+      impact.side,
+      impact.pressureChangePa ?? null,
+      impact.level,
+      impact.detail,
+      readingsText(impact.readings),
+      impact.ongoing ? 1 : 0,
     );
     return changes > 0;
+  }
+
+  #writeUpdate(
+    record: WireRecord,
+    update: Extract<WireRecord['body'], { case: 'eventUpdate' }>['value'],
+    { vehicle, ledgerId }: RecordOrigin,
+  ): void {
+    const { eventId, durationS, pressureChangePa, ongoing, level, detail, readings } = update;
+    this.#upsertUpdate.run(
+      vehicle,
+      eventId,
+      ledgerId,
+      record.sequence,
+      durationS ?? null,
+      pressureChangePa ?? null,
+      ongoing === undefined ? null : ongoing ? 1 : 0,
+      level === '' ? null : level,
+      detail === '' ? null : detail,
+      readings.length === 0 ? null : readingsText(readings),
+    );
   }
 
   #noteDiagnostic(
@@ -162,4 +204,8 @@ export class RecordWriter {
       record.body.case === 'opaque' ? record.body.value : toBinary(RecordSchema, record),
     );
   }
+}
+
+function readingsText(readings: readonly Reading[]): string {
+  return JSON.stringify(readings.map(({ name, value, baseline }) => ({ name, value, baseline: baseline ?? null })));
 }

@@ -133,6 +133,33 @@ export interface EventTable extends StampColumns {
   duration_s: number;
   model_name: string;
   model_version: string;
+  /** `impact`, `snapshot`, `air`, `drift`. */
+  kind: string;
+  azimuth_deg: number | null;
+  azimuth_confidence: number | null;
+  /** Empty: no telling. */
+  side: string;
+  pressure_change_pa: number | null;
+  /** Of an air event; else empty. */
+  level: string;
+  detail: string;
+  /** JSON: list of {name, value, baseline}. */
+  readings: string;
+  ongoing: Integer;
+}
+
+/** The latest that was said of an event after the event itself; null: as the event was. It may be here before its event. */
+interface EventUpdateTable {
+  vehicle: string;
+  event_id: string;
+  ledger_id: Integer;
+  sequence: Integer;
+  duration_s: number | null;
+  pressure_change_pa: number | null;
+  ongoing: IntegerOrNull;
+  level: string | null;
+  detail: string | null;
+  readings: string | null;
 }
 
 interface ClipTable {
@@ -222,6 +249,7 @@ export interface CentralTables {
   series_fields: SeriesFieldTable;
   telemetry: TelemetryTable;
   events: EventTable;
+  event_updates: EventUpdateTable;
   clips: ClipTable;
   records: RecordTable;
   diagnostics: DiagnosticTable;

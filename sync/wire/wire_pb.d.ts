@@ -305,6 +305,14 @@ export declare type Record = Message<"fender.v1.Record"> & {
      */
     value: Uint8Array;
     case: "opaque";
+  } | {
+    /**
+     * stream `events`
+     *
+     * @generated from field: fender.v1.EventUpdate event_update = 16;
+     */
+    value: EventUpdate;
+    case: "eventUpdate";
   } | { case: undefined; value?: undefined };
 };
 
@@ -315,7 +323,9 @@ export declare type Record = Message<"fender.v1.Record"> & {
 export declare const RecordSchema: GenMessage<Record>;
 
 /**
- * One detected impact; captured_at of its record is the onset. A snapshot is one too: label `snapshot`, score 1, no model.
+ * One event; captured_at of its record is the onset. Kinds: `impact`, heard by a model; `snapshot`, asked for (label `snapshot`,
+ * score 1, no model); `air`, found by the slow sensors (labels `smoke` and `bad_air`, score 1, no model); `drift`, a warning
+ * about the model it names (label `model_drift`, score 1).
  *
  * @generated from message fender.v1.Impact
  */
@@ -358,6 +368,69 @@ export declare type Impact = Message<"fender.v1.Impact"> & {
    * @generated from field: repeated fender.v1.LabelScore scores = 7;
    */
   scores: LabelScore[];
+
+  /**
+   * empty, as older vehicles say it: `snapshot` by its label, else `impact`
+   *
+   * @generated from field: string kind = 8;
+   */
+  kind: string;
+
+  /**
+   * whence the sound came: 0 = ahead, +90 = left, -180 < azimuth <= 180; absent: no telling
+   *
+   * @generated from field: optional double azimuth_deg = 9;
+   */
+  azimuthDeg?: number | undefined;
+
+  /**
+   * 0 to 1
+   *
+   * @generated from field: optional double azimuth_confidence = 10;
+   */
+  azimuthConfidence?: number | undefined;
+
+  /**
+   * `front`, `left`, `rear`, `right`; empty: no telling
+   *
+   * @generated from field: string side = 11;
+   */
+  side: string;
+
+  /**
+   * around the onset; absent: none that stands out, or not known yet
+   *
+   * @generated from field: optional double pressure_change_pa = 12;
+   */
+  pressureChangePa?: number | undefined;
+
+  /**
+   * of an air event: `raised`, `high`, `very_high`; else empty
+   *
+   * @generated from field: string level = 13;
+   */
+  level: string;
+
+  /**
+   * a sentence for people; may be empty
+   *
+   * @generated from field: string detail = 14;
+   */
+  detail: string;
+
+  /**
+   * what was measured, at its worst so far
+   *
+   * @generated from field: repeated fender.v1.Reading readings = 15;
+   */
+  readings: Reading[];
+
+  /**
+   * whether it was still going on when this was said
+   *
+   * @generated from field: bool ongoing = 16;
+   */
+  ongoing: boolean;
 };
 
 /**
@@ -365,6 +438,90 @@ export declare type Impact = Message<"fender.v1.Impact"> & {
  * Use `create(ImpactSchema)` to create a new message.
  */
 export declare const ImpactSchema: GenMessage<Impact>;
+
+/**
+ * A measured value of an event; its name has the unit last, for instance `pm2_5_ugm3`.
+ *
+ * @generated from message fender.v1.Reading
+ */
+export declare type Reading = Message<"fender.v1.Reading"> & {
+  /**
+   * @generated from field: string name = 1;
+   */
+  name: string;
+
+  /**
+   * @generated from field: double value = 2;
+   */
+  value: number;
+
+  /**
+   * what was usual before
+   *
+   * @generated from field: optional double baseline = 3;
+   */
+  baseline?: number | undefined;
+};
+
+/**
+ * Describes the message fender.v1.Reading.
+ * Use `create(ReadingSchema)` to create a new message.
+ */
+export declare const ReadingSchema: GenMessage<Reading>;
+
+/**
+ * What became known of an event after it was said. The latest update of an event counts, and says all that has changed.
+ *
+ * @generated from message fender.v1.EventUpdate
+ */
+export declare type EventUpdate = Message<"fender.v1.EventUpdate"> & {
+  /**
+   * @generated from field: string event_id = 1;
+   */
+  eventId: string;
+
+  /**
+   * @generated from field: optional double duration_s = 2;
+   */
+  durationS?: number | undefined;
+
+  /**
+   * @generated from field: optional bool ongoing = 3;
+   */
+  ongoing?: boolean | undefined;
+
+  /**
+   * @generated from field: optional double pressure_change_pa = 4;
+   */
+  pressureChangePa?: number | undefined;
+
+  /**
+   * empty: as it was
+   *
+   * @generated from field: string level = 5;
+   */
+  level: string;
+
+  /**
+   * empty: as it was
+   *
+   * @generated from field: string detail = 6;
+   */
+  detail: string;
+
+  /**
+   * none: as they were
+   *
+   * @generated from field: repeated fender.v1.Reading readings = 7;
+   */
+  readings: Reading[];
+};
+
+/**
+ * Describes the message fender.v1.EventUpdate.
+ * Use `create(EventUpdateSchema)` to create a new message.
+ */
+export declare const EventUpdateSchema: GenMessage<EventUpdate>;
 
 /**
  * @generated from message fender.v1.LabelScore

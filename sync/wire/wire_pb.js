@@ -11,7 +11,7 @@ import { fileDesc, messageDesc } from "@bufbuild/protobuf/codegenv2";
  * Describes the file sync/wire/wire.proto.
  */
 export const file_sync_wire_wire = /*@__PURE__*/
-  fileDesc("ChRzeW5jL3dpcmUvd2lyZS5wcm90bxIJZmVuZGVyLnYxIrsCCg5UZWxlbWV0cnlCYXRjaBIPCgd2ZXJzaW9uGAEgASgNEg0KBWVwb2NoGAIgASgJEg4KBnN0cmVhbRgDIAEoCRIWCg5maXJzdF9zZXF1ZW5jZRgEIAEoBBINCgVjb3VudBgFIAEoDRIPCgdib290X2lkGAYgASgJEioKC2NhcHR1cmVkX2F0GAcgASgLMhUuZmVuZGVyLnYxLlRpbWVDb2x1bW4SKAoJbW9ub3RvbmljGAggASgLMhUuZmVuZGVyLnYxLlRpbWVDb2x1bW4SFAoMc3luY2hyb25pc2VkGAkgASgIEhoKEmVzdGltYXRlZF9lcnJvcl9ucxgKIAEoAxIiCgdjb2x1bW5zGAsgAygLMhEuZmVuZGVyLnYxLkNvbHVtbhIVCg1uZXh0X3NlcXVlbmNlGAwgASgEIj8KClRpbWVDb2x1bW4SEAoIZmlyc3RfbnMYASABKAMSDwoHdW5pdF9ucxgCIAEoDRIOCgZkZWx0YXMYAyADKBIiWAoGQ29sdW1uEgwKBG5hbWUYASABKAkSEAoIZXhwb25lbnQYAiABKAUSDgoGZGVsdGFzGAMgAygSEg8KB21pc3NpbmcYBCADKA0SDQoFZXhhY3QYBSADKAEieAoLUmVjb3JkQmF0Y2gSDwoHdmVyc2lvbhgBIAEoDRINCgVlcG9jaBgCIAEoCRIOCgZzdHJlYW0YAyABKAkSIgoHcmVjb3JkcxgEIAMoCzIRLmZlbmRlci52MS5SZWNvcmQSFQoNbmV4dF9zZXF1ZW5jZRgFIAEoBCLcAgoGUmVjb3JkEhAKCHNlcXVlbmNlGAEgASgEEhYKDmNhcHR1cmVkX2F0X25zGAIgASgDEhQKDG1vbm90b25pY19ucxgDIAEoAxIPCgdib290X2lkGAQgASgJEhQKDHN5bmNocm9uaXNlZBgFIAEoCBIaChJlc3RpbWF0ZWRfZXJyb3JfbnMYBiABKAMSIwoGaW1wYWN0GAogASgLMhEuZmVuZGVyLnYxLkltcGFjdEgAEh8KBGNsaXAYCyABKAsyDy5mZW5kZXIudjEuQ2xpcEgAEh8KBGRyb3AYDCABKAsyDy5mZW5kZXIudjEuRHJvcEgAEisKCmRpYWdub3N0aWMYDSABKAsyFS5mZW5kZXIudjEuRGlhZ25vc3RpY0gAEiEKA2xvZxgOIAEoCzISLmZlbmRlci52MS5Mb2dMaW5lSAASEAoGb3BhcXVlGA8gASgMSABCBgoEYm9keSKeAQoGSW1wYWN0EhAKCGV2ZW50X2lkGAEgASgJEg0KBWxhYmVsGAIgASgJEg0KBXNjb3JlGAMgASgBEhIKCmR1cmF0aW9uX3MYBCABKAESEgoKbW9kZWxfbmFtZRgFIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAYgASgJEiUKBnNjb3JlcxgHIAMoCzIVLmZlbmRlci52MS5MYWJlbFNjb3JlIioKCkxhYmVsU2NvcmUSDQoFbGFiZWwYASABKAkSDQoFc2NvcmUYAiABKAEiWQoEQ2xpcBIQCghldmVudF9pZBgBIAEoCRIOCgZzaGEyNTYYAiABKAkSDQoFYnl0ZXMYAyABKAQSEAoIc3RhcnRfbnMYBCABKAMSDgoGZW5kX25zGAUgASgDIlUKBERyb3ASDgoGc3RyZWFtGAEgASgJEhYKDmZpcnN0X3NlcXVlbmNlGAIgASgEEhUKDWxhc3Rfc2VxdWVuY2UYAyABKAQSDgoGcmVhc29uGAQgASgJIroBCgpEaWFnbm9zdGljEg4KBnNvdXJjZRgBIAEoCRINCgVsZXZlbBgCIAEoCRIMCgRjb2RlGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSDAoEY3VyZRgFIAEoCRIxCgZ2YWx1ZXMYBiADKAsyIS5mZW5kZXIudjEuRGlhZ25vc3RpYy5WYWx1ZXNFbnRyeRotCgtWYWx1ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBIikKB0xvZ0xpbmUSDQoFbGV2ZWwYASABKAkSDwoHbWVzc2FnZRgCIAEoCSJuCgNBY2sSDQoFZXBvY2gYASABKAkSDgoGc3RyZWFtGAIgASgJEiAKBnJhbmdlcxgDIAMoCzIQLmZlbmRlci52MS5SYW5nZRImCghyZWplY3RlZBgEIAMoCzIULmZlbmRlci52MS5SZWplY3Rpb24iJAoFUmFuZ2USDQoFZmlyc3QYASABKAQSDAoEbGFzdBgCIAEoBCItCglSZWplY3Rpb24SEAoIc2VxdWVuY2UYASABKAQSDgoGcmVhc29uGAIgASgJInkKBVN0YXRlEg4KBm9ubGluZRgBIAEoCBIPCgdib290X2lkGAIgASgJEhUKDWFnZW50X3ZlcnNpb24YAyABKAkSDQoFYXRfbnMYBCABKAMSEgoKbW9kZWxfbmFtZRgFIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAYgASgJIj4KCUJsb2JPZmZlchIOCgZzaGEyNTYYASABKAkSDQoFYnl0ZXMYAiABKAQSEgoKbWVkaWFfdHlwZRgDIAEoCSJWCgpCbG9iU3RhdHVzEg4KBnNoYTI1NhgBIAEoCRIXCg9jb21taXR0ZWRfYnl0ZXMYAiABKAQSEAoIY29tcGxldGUYAyABKAgSDQoFZXJyb3IYBCABKAki8AEKB0NvbW1hbmQSCgoCaWQYASABKAkSFAoMaXNzdWVkX2F0X25zGAIgASgDEhMKC3ZhbGlkX2Zvcl9zGAMgASgNEi4KCHNuYXBzaG90GAogASgLMhouZmVuZGVyLnYxLlNuYXBzaG90Q29tbWFuZEgAEjsKD3N0YXJ0X3JlY29yZGluZxgLIAEoCzIgLmZlbmRlci52MS5TdGFydFJlY29yZGluZ0NvbW1hbmRIABI5Cg5zdG9wX3JlY29yZGluZxgMIAEoCzIfLmZlbmRlci52MS5TdG9wUmVjb3JkaW5nQ29tbWFuZEgAQgYKBGJvZHkicwoPU25hcHNob3RDb21tYW5kEg4KBnJlYXNvbhgBIAEoCRIXCgpwcmVfcm9sbF9zGAIgASgBSACIAQESGAoLcG9zdF9yb2xsX3MYAyABKAFIAYgBAUINCgtfcHJlX3JvbGxfc0IOCgxfcG9zdF9yb2xsX3MiFwoVU3RhcnRSZWNvcmRpbmdDb21tYW5kIhYKFFN0b3BSZWNvcmRpbmdDb21tYW5kIkYKCFJlcG9ydGVkEjIKDmNvbW1hbmRfcmVzdWx0GAEgASgLMhguZmVuZGVyLnYxLkNvbW1hbmRSZXN1bHRIAEIGCgRib2R5IrcBCg1Db21tYW5kUmVzdWx0EhIKCmNvbW1hbmRfaWQYASABKAkSDgoGc3RhdHVzGAIgASgJEgwKBGNvZGUYAyABKAkSDwoHbWVzc2FnZRgEIAEoCRI0CgZ2YWx1ZXMYBSADKAsyJC5mZW5kZXIudjEuQ29tbWFuZFJlc3VsdC5WYWx1ZXNFbnRyeRotCgtWYWx1ZXNFbnRyeRILCgNrZXkYASABKAkSDQoFdmFsdWUYAiABKAk6AjgBYgZwcm90bzM");
+  fileDesc("ChRzeW5jL3dpcmUvd2lyZS5wcm90bxIJZmVuZGVyLnYxIrsCCg5UZWxlbWV0cnlCYXRjaBIPCgd2ZXJzaW9uGAEgASgNEg0KBWVwb2NoGAIgASgJEg4KBnN0cmVhbRgDIAEoCRIWCg5maXJzdF9zZXF1ZW5jZRgEIAEoBBINCgVjb3VudBgFIAEoDRIPCgdib290X2lkGAYgASgJEioKC2NhcHR1cmVkX2F0GAcgASgLMhUuZmVuZGVyLnYxLlRpbWVDb2x1bW4SKAoJbW9ub3RvbmljGAggASgLMhUuZmVuZGVyLnYxLlRpbWVDb2x1bW4SFAoMc3luY2hyb25pc2VkGAkgASgIEhoKEmVzdGltYXRlZF9lcnJvcl9ucxgKIAEoAxIiCgdjb2x1bW5zGAsgAygLMhEuZmVuZGVyLnYxLkNvbHVtbhIVCg1uZXh0X3NlcXVlbmNlGAwgASgEIj8KClRpbWVDb2x1bW4SEAoIZmlyc3RfbnMYASABKAMSDwoHdW5pdF9ucxgCIAEoDRIOCgZkZWx0YXMYAyADKBIiWAoGQ29sdW1uEgwKBG5hbWUYASABKAkSEAoIZXhwb25lbnQYAiABKAUSDgoGZGVsdGFzGAMgAygSEg8KB21pc3NpbmcYBCADKA0SDQoFZXhhY3QYBSADKAEieAoLUmVjb3JkQmF0Y2gSDwoHdmVyc2lvbhgBIAEoDRINCgVlcG9jaBgCIAEoCRIOCgZzdHJlYW0YAyABKAkSIgoHcmVjb3JkcxgEIAMoCzIRLmZlbmRlci52MS5SZWNvcmQSFQoNbmV4dF9zZXF1ZW5jZRgFIAEoBCKMAwoGUmVjb3JkEhAKCHNlcXVlbmNlGAEgASgEEhYKDmNhcHR1cmVkX2F0X25zGAIgASgDEhQKDG1vbm90b25pY19ucxgDIAEoAxIPCgdib290X2lkGAQgASgJEhQKDHN5bmNocm9uaXNlZBgFIAEoCBIaChJlc3RpbWF0ZWRfZXJyb3JfbnMYBiABKAMSIwoGaW1wYWN0GAogASgLMhEuZmVuZGVyLnYxLkltcGFjdEgAEh8KBGNsaXAYCyABKAsyDy5mZW5kZXIudjEuQ2xpcEgAEh8KBGRyb3AYDCABKAsyDy5mZW5kZXIudjEuRHJvcEgAEisKCmRpYWdub3N0aWMYDSABKAsyFS5mZW5kZXIudjEuRGlhZ25vc3RpY0gAEiEKA2xvZxgOIAEoCzISLmZlbmRlci52MS5Mb2dMaW5lSAASEAoGb3BhcXVlGA8gASgMSAASLgoMZXZlbnRfdXBkYXRlGBAgASgLMhYuZmVuZGVyLnYxLkV2ZW50VXBkYXRlSABCBgoEYm9keSKqAwoGSW1wYWN0EhAKCGV2ZW50X2lkGAEgASgJEg0KBWxhYmVsGAIgASgJEg0KBXNjb3JlGAMgASgBEhIKCmR1cmF0aW9uX3MYBCABKAESEgoKbW9kZWxfbmFtZRgFIAEoCRIVCg1tb2RlbF92ZXJzaW9uGAYgASgJEiUKBnNjb3JlcxgHIAMoCzIVLmZlbmRlci52MS5MYWJlbFNjb3JlEgwKBGtpbmQYCCABKAkSGAoLYXppbXV0aF9kZWcYCSABKAFIAIgBARIfChJhemltdXRoX2NvbmZpZGVuY2UYCiABKAFIAYgBARIMCgRzaWRlGAsgASgJEh8KEnByZXNzdXJlX2NoYW5nZV9wYRgMIAEoAUgCiAEBEg0KBWxldmVsGA0gASgJEg4KBmRldGFpbBgOIAEoCRIkCghyZWFkaW5ncxgPIAMoCzISLmZlbmRlci52MS5SZWFkaW5nEg8KB29uZ29pbmcYECABKAhCDgoMX2F6aW11dGhfZGVnQhUKE19hemltdXRoX2NvbmZpZGVuY2VCFQoTX3ByZXNzdXJlX2NoYW5nZV9wYSJKCgdSZWFkaW5nEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAESFQoIYmFzZWxpbmUYAyABKAFIAIgBAUILCglfYmFzZWxpbmUi5gEKC0V2ZW50VXBkYXRlEhAKCGV2ZW50X2lkGAEgASgJEhcKCmR1cmF0aW9uX3MYAiABKAFIAIgBARIUCgdvbmdvaW5nGAMgASgISAGIAQESHwoScHJlc3N1cmVfY2hhbmdlX3BhGAQgASgBSAKIAQESDQoFbGV2ZWwYBSABKAkSDgoGZGV0YWlsGAYgASgJEiQKCHJlYWRpbmdzGAcgAygLMhIuZmVuZGVyLnYxLlJlYWRpbmdCDQoLX2R1cmF0aW9uX3NCCgoIX29uZ29pbmdCFQoTX3ByZXNzdXJlX2NoYW5nZV9wYSIqCgpMYWJlbFNjb3JlEg0KBWxhYmVsGAEgASgJEg0KBXNjb3JlGAIgASgBIlkKBENsaXASEAoIZXZlbnRfaWQYASABKAkSDgoGc2hhMjU2GAIgASgJEg0KBWJ5dGVzGAMgASgEEhAKCHN0YXJ0X25zGAQgASgDEg4KBmVuZF9ucxgFIAEoAyJVCgREcm9wEg4KBnN0cmVhbRgBIAEoCRIWCg5maXJzdF9zZXF1ZW5jZRgCIAEoBBIVCg1sYXN0X3NlcXVlbmNlGAMgASgEEg4KBnJlYXNvbhgEIAEoCSK6AQoKRGlhZ25vc3RpYxIOCgZzb3VyY2UYASABKAkSDQoFbGV2ZWwYAiABKAkSDAoEY29kZRgDIAEoCRIPCgdtZXNzYWdlGAQgASgJEgwKBGN1cmUYBSABKAkSMQoGdmFsdWVzGAYgAygLMiEuZmVuZGVyLnYxLkRpYWdub3N0aWMuVmFsdWVzRW50cnkaLQoLVmFsdWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4ASIpCgdMb2dMaW5lEg0KBWxldmVsGAEgASgJEg8KB21lc3NhZ2UYAiABKAkibgoDQWNrEg0KBWVwb2NoGAEgASgJEg4KBnN0cmVhbRgCIAEoCRIgCgZyYW5nZXMYAyADKAsyEC5mZW5kZXIudjEuUmFuZ2USJgoIcmVqZWN0ZWQYBCADKAsyFC5mZW5kZXIudjEuUmVqZWN0aW9uIiQKBVJhbmdlEg0KBWZpcnN0GAEgASgEEgwKBGxhc3QYAiABKAQiLQoJUmVqZWN0aW9uEhAKCHNlcXVlbmNlGAEgASgEEg4KBnJlYXNvbhgCIAEoCSJ5CgVTdGF0ZRIOCgZvbmxpbmUYASABKAgSDwoHYm9vdF9pZBgCIAEoCRIVCg1hZ2VudF92ZXJzaW9uGAMgASgJEg0KBWF0X25zGAQgASgDEhIKCm1vZGVsX25hbWUYBSABKAkSFQoNbW9kZWxfdmVyc2lvbhgGIAEoCSI+CglCbG9iT2ZmZXISDgoGc2hhMjU2GAEgASgJEg0KBWJ5dGVzGAIgASgEEhIKCm1lZGlhX3R5cGUYAyABKAkiVgoKQmxvYlN0YXR1cxIOCgZzaGEyNTYYASABKAkSFwoPY29tbWl0dGVkX2J5dGVzGAIgASgEEhAKCGNvbXBsZXRlGAMgASgIEg0KBWVycm9yGAQgASgJIvABCgdDb21tYW5kEgoKAmlkGAEgASgJEhQKDGlzc3VlZF9hdF9ucxgCIAEoAxITCgt2YWxpZF9mb3JfcxgDIAEoDRIuCghzbmFwc2hvdBgKIAEoCzIaLmZlbmRlci52MS5TbmFwc2hvdENvbW1hbmRIABI7Cg9zdGFydF9yZWNvcmRpbmcYCyABKAsyIC5mZW5kZXIudjEuU3RhcnRSZWNvcmRpbmdDb21tYW5kSAASOQoOc3RvcF9yZWNvcmRpbmcYDCABKAsyHy5mZW5kZXIudjEuU3RvcFJlY29yZGluZ0NvbW1hbmRIAEIGCgRib2R5InMKD1NuYXBzaG90Q29tbWFuZBIOCgZyZWFzb24YASABKAkSFwoKcHJlX3JvbGxfcxgCIAEoAUgAiAEBEhgKC3Bvc3Rfcm9sbF9zGAMgASgBSAGIAQFCDQoLX3ByZV9yb2xsX3NCDgoMX3Bvc3Rfcm9sbF9zIhcKFVN0YXJ0UmVjb3JkaW5nQ29tbWFuZCIWChRTdG9wUmVjb3JkaW5nQ29tbWFuZCJGCghSZXBvcnRlZBIyCg5jb21tYW5kX3Jlc3VsdBgBIAEoCzIYLmZlbmRlci52MS5Db21tYW5kUmVzdWx0SABCBgoEYm9keSK3AQoNQ29tbWFuZFJlc3VsdBISCgpjb21tYW5kX2lkGAEgASgJEg4KBnN0YXR1cxgCIAEoCRIMCgRjb2RlGAMgASgJEg8KB21lc3NhZ2UYBCABKAkSNAoGdmFsdWVzGAUgAygLMiQuZmVuZGVyLnYxLkNvbW1hbmRSZXN1bHQuVmFsdWVzRW50cnkaLQoLVmFsdWVzRW50cnkSCwoDa2V5GAEgASgJEg0KBXZhbHVlGAIgASgJOgI4AWIGcHJvdG8z");
 
 /**
  * Describes the message fender.v1.TelemetryBatch.
@@ -56,121 +56,135 @@ export const ImpactSchema = /*@__PURE__*/
   messageDesc(file_sync_wire_wire, 5);
 
 /**
+ * Describes the message fender.v1.Reading.
+ * Use `create(ReadingSchema)` to create a new message.
+ */
+export const ReadingSchema = /*@__PURE__*/
+  messageDesc(file_sync_wire_wire, 6);
+
+/**
+ * Describes the message fender.v1.EventUpdate.
+ * Use `create(EventUpdateSchema)` to create a new message.
+ */
+export const EventUpdateSchema = /*@__PURE__*/
+  messageDesc(file_sync_wire_wire, 7);
+
+/**
  * Describes the message fender.v1.LabelScore.
  * Use `create(LabelScoreSchema)` to create a new message.
  */
 export const LabelScoreSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 6);
+  messageDesc(file_sync_wire_wire, 8);
 
 /**
  * Describes the message fender.v1.Clip.
  * Use `create(ClipSchema)` to create a new message.
  */
 export const ClipSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 7);
+  messageDesc(file_sync_wire_wire, 9);
 
 /**
  * Describes the message fender.v1.Drop.
  * Use `create(DropSchema)` to create a new message.
  */
 export const DropSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 8);
+  messageDesc(file_sync_wire_wire, 10);
 
 /**
  * Describes the message fender.v1.Diagnostic.
  * Use `create(DiagnosticSchema)` to create a new message.
  */
 export const DiagnosticSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 9);
+  messageDesc(file_sync_wire_wire, 11);
 
 /**
  * Describes the message fender.v1.LogLine.
  * Use `create(LogLineSchema)` to create a new message.
  */
 export const LogLineSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 10);
+  messageDesc(file_sync_wire_wire, 12);
 
 /**
  * Describes the message fender.v1.Ack.
  * Use `create(AckSchema)` to create a new message.
  */
 export const AckSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 11);
+  messageDesc(file_sync_wire_wire, 13);
 
 /**
  * Describes the message fender.v1.Range.
  * Use `create(RangeSchema)` to create a new message.
  */
 export const RangeSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 12);
+  messageDesc(file_sync_wire_wire, 14);
 
 /**
  * Describes the message fender.v1.Rejection.
  * Use `create(RejectionSchema)` to create a new message.
  */
 export const RejectionSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 13);
+  messageDesc(file_sync_wire_wire, 15);
 
 /**
  * Describes the message fender.v1.State.
  * Use `create(StateSchema)` to create a new message.
  */
 export const StateSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 14);
+  messageDesc(file_sync_wire_wire, 16);
 
 /**
  * Describes the message fender.v1.BlobOffer.
  * Use `create(BlobOfferSchema)` to create a new message.
  */
 export const BlobOfferSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 15);
+  messageDesc(file_sync_wire_wire, 17);
 
 /**
  * Describes the message fender.v1.BlobStatus.
  * Use `create(BlobStatusSchema)` to create a new message.
  */
 export const BlobStatusSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 16);
+  messageDesc(file_sync_wire_wire, 18);
 
 /**
  * Describes the message fender.v1.Command.
  * Use `create(CommandSchema)` to create a new message.
  */
 export const CommandSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 17);
+  messageDesc(file_sync_wire_wire, 19);
 
 /**
  * Describes the message fender.v1.SnapshotCommand.
  * Use `create(SnapshotCommandSchema)` to create a new message.
  */
 export const SnapshotCommandSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 18);
+  messageDesc(file_sync_wire_wire, 20);
 
 /**
  * Describes the message fender.v1.StartRecordingCommand.
  * Use `create(StartRecordingCommandSchema)` to create a new message.
  */
 export const StartRecordingCommandSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 19);
+  messageDesc(file_sync_wire_wire, 21);
 
 /**
  * Describes the message fender.v1.StopRecordingCommand.
  * Use `create(StopRecordingCommandSchema)` to create a new message.
  */
 export const StopRecordingCommandSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 20);
+  messageDesc(file_sync_wire_wire, 22);
 
 /**
  * Describes the message fender.v1.Reported.
  * Use `create(ReportedSchema)` to create a new message.
  */
 export const ReportedSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 21);
+  messageDesc(file_sync_wire_wire, 23);
 
 /**
  * Describes the message fender.v1.CommandResult.
  * Use `create(CommandResultSchema)` to create a new message.
  */
 export const CommandResultSchema = /*@__PURE__*/
-  messageDesc(file_sync_wire_wire, 22);
+  messageDesc(file_sync_wire_wire, 24);
 

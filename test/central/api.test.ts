@@ -329,6 +329,7 @@ describe('live view, operation and documents', () => {
       expect(methods.get?.responses['200'], path).toBeDefined();
     expect(document.paths['/api/events']?.get?.parameters?.map(({ name }) => name)).toEqual([
       'vehicle',
+      'kind',
       'label',
       'min_score',
       'from',

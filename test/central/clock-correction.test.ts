@@ -327,6 +327,8 @@ test('a database of the first version is brought up: its boots are learnt from, 
     ['event-1', 'corrected', '2026-01-02T03:04:35.000Z'],
     ['event-2', 'synchronised', '2026-01-02T03:05:25.000Z'],
   ]);
+  const kind = { kind: 'impact', ongoing: false, azimuth_deg: null, side: null, pressure_change_pa: null };
+  for (const event of events) expect(event).toMatchObject({ ...kind, level: null, detail: '', readings: [] });
   expect(events[1]?.clip).toMatchObject({
     state: 'lost',
     lost_reason: 'disk-full',

@@ -48,6 +48,7 @@ function makeNode(cutClip?: CutClip, journal = new ImpactJournal(folder), append
       journal,
       store: {
         appendEvent: appendEvent ?? (async (eventId: string, _impact: ImpactSample) => stored.push(`event ${eventId}`)),
+        appendUpdate: async (_stamp, eventId, update) => stored.push(`update ${eventId} ${JSON.stringify(update)}`),
         appendClip: async (_stamp, eventId, clip) => stored.push(`clip ${eventId} ${clip.sha256}`),
         dropClip: async (eventId) => stored.push(`no clip ${eventId}`),
       },

@@ -35,6 +35,12 @@ describe('reading CDR', () => {
       scores: Float32Array.of(0.5, 0.25),
       model_name: 'm',
       model_version: '2',
+      kind: 'impact',
+      azimuth: Number.NaN,
+      azimuth_confidence: Number.NaN,
+      pressure_change: Number.NaN,
+      level: '',
+      detail: '',
     });
   });
 

@@ -201,7 +201,39 @@ describe('samples come back from their CDR bytes', () => {
       scores: Float32Array.of(0.25, 0.75),
       model_name: 'impact',
       model_version: '1.0.0',
+      kind: 'impact',
+      azimuth: Number.NaN,
+      azimuth_confidence: Number.NaN,
+      pressure_change: Number.NaN,
+      level: '',
+      detail: '',
     });
+  });
+
+  test('an impact from the left, and an event of the air', () => {
+    const about = {
+      stamp,
+      endNs: stamp.capturedAtNs,
+      eventId: 'e',
+      score: 1,
+      scores: {},
+      model: { name: '', version: '' },
+    };
+    const direction = { azimuthDeg: 90, side: 'left', confidence: 0.75 } as const;
+    const heard = encodeImpact(
+      { ...about, kind: 'impact', label: 'body_impact', direction, pressureChangePa: -8 },
+      'a',
+    );
+    expect(read('fender_msgs/msg/Impact', heard)).toMatchObject({
+      kind: 'impact',
+      azimuth: Math.fround(Math.PI / 2),
+      azimuth_confidence: 0.75,
+      pressure_change: -8,
+    });
+    const detail = 'PM2.5 rose to 60 µg/m³';
+    const smelt = encodeImpact({ ...about, kind: 'air', label: 'smoke', level: 'high', detail }, '');
+    const nothing = { azimuth: Number.NaN, azimuth_confidence: Number.NaN, pressure_change: Number.NaN };
+    expect(read('fender_msgs/msg/Impact', smelt)).toMatchObject({ kind: 'air', level: 'high', detail, ...nothing });
   });
 
   test('diagnostics, with text outside ASCII whole', () => {
