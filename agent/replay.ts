@@ -33,8 +33,8 @@ export interface ReplayedImpact {
 }
 
 /**
- * Yields each impact when the detector is sure of it, in order. Throws AgentError `sound-file` for input that cannot be read,
- * ModelError for a model that cannot be used. Ends early when the signal aborts.
+ * Yields each impact when the detector is sure of it, in order. Throws AgentError `sound-file` and RecordingError for input that
+ * cannot be read, ModelError for a model that cannot be used. Ends early when the signal aborts.
  */
 export async function* replay(options: ReplayOptions): AsyncGenerator<ReplayedImpact> {
   const model = await readModel(options.modelPath);

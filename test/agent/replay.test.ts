@@ -11,6 +11,7 @@ import { readFileSound } from '../../agent/replay/file-sound.ts';
 import type { ReplayedBlock } from '../../agent/replay/replayed-block.ts';
 import { replay } from '../../agent/replay.ts';
 import { wavHeader } from '../../drivers/uma8/wav.ts';
+import { driveMessages, madeBag, soundMessage } from './bag/bag-fixtures.ts';
 
 const RATE_HZ = 48_000;
 const SKIP_SOX = spawnSync('sox', ['--version']).error !== undefined && process.env.CI === undefined;
@@ -83,6 +84,38 @@ describe('replay', () => {
     expect(read.times).toEqual(stamps.map(({ capturedAtNs }) => capturedAtNs));
     await expect(collect(readBagSound(bag, '/other'))).rejects.toThrow(
       /expected sound on \/other, found the topics \/uma8/,
+    );
+  });
+
+  it('tells of a damaged or foreign bag the file, the offset, what was expected and what was found', async () => {
+    const whole = madeBag(driveMessages(2));
+    const read = async (bytes: Uint8Array) => {
+      const path = join(folder, 'damaged.mcap');
+      await writeFile(path, bytes);
+      return collect(readBagSound(path, '/uma8/audio'));
+    };
+    const changed = (at: number, value: number) => Buffer.from(whole).fill(value, at, at + 1);
+    const sound = whole.indexOf(soundMessage(3).data);
+    await expect(read(changed(sound + 100, 0xff))).rejects.toThrow(
+      /damaged\.mcap: expected a whole record at offset \d+, found \d+ damaged bytes \(chunk CRC: expected \w+, found \w+\)/,
+    );
+    const header = 8;
+    await expect(read(changed(header, 0))).rejects.toThrow(/damaged\.mcap: expected a whole record at offset 8, found/);
+    await expect(read(Buffer.from('RIFFwave'))).rejects.toThrow(
+      /expected an MCAP file, found a RIFF file.* at offset 0/,
+    );
+    await expect(read(new Uint8Array(5000).fill(0x55))).rejects.toThrow(
+      /expected the MCAP magic .* at offset 0, found 55/,
+    );
+    await expect(read(new Uint8Array())).rejects.toThrow(/found 0 bytes/);
+    await expect(read(whole.subarray(0, 20))).rejects.toThrow(
+      /expected sound on \/uma8\/audio, found no messages; .* is cut off at offset 8 \(cut off: expected/,
+    );
+    const { pcm } = await read(whole.subarray(0, sound + 100));
+    expect(pcm).toHaveLength(3 * 1600);
+    const wrong = { ...soundMessage(0), data: Uint8Array.of(0, 1, 0, 0) };
+    await expect(read(madeBag([wrong]))).rejects.toThrow(
+      /damaged\.mcap: \/uma8\/audio at offset \d+: expected foxglove_msgs\/msg\/RawAudio of pcm-s16, found 4 other bytes/,
     );
   });
 
