@@ -45,15 +45,19 @@ describe.skipIf(leaveOut)('dashboard and time (needs /usr/bin/chromium)', () => 
     await vehicle.state(true);
     await telemetry(1, 400, false);
     const lost = { stream: 'clip/event-2', firstSequence: 0n, lastSequence: 0n, reason: 'not-recorded' };
-    const fine = { source: 'bme680', level: 'ok', code: 'ok', message: 'Working.', cure: '', values: {} };
+    const fine = { level: 'ok', code: 'ok', message: 'Working.', cure: '', values: {} };
     await vehicle.records('events', [at(impactOf(300, 'event-1'), false), at(impactOf(350, 'event-2'), false)]);
     await vehicle.records('drops', [
       at(recordOf(360, { case: 'drop', value: { $typeName: 'fender.v1.Drop', ...lost } }), false),
     ]);
-    await vehicle.records('diagnostics', [
-      at(recordOf(390, { case: 'diagnostic', value: { $typeName: 'fender.v1.Diagnostic', ...fine } }), false),
-    ]);
-    await vehicle.until(() => vehicle.acked('diagnostics').size === 1, 'acks');
+    const diagnostics = ['bme680', 'uma8'].map((source, index) =>
+      recordOf(390 + index, { case: 'diagnostic', value: { $typeName: 'fender.v1.Diagnostic', ...fine, source } }),
+    );
+    await vehicle.records(
+      'diagnostics',
+      diagnostics.map((record) => at(record, false)),
+    );
+    await vehicle.until(() => vehicle.acked('diagnostics').size === 2, 'acks');
   });
   afterAll(async () => {
     expect(opened?.errors).toEqual([]);
@@ -66,6 +70,11 @@ describe.skipIf(leaveOut)('dashboard and time (needs /usr/bin/chromium)', () => 
 
   it('marks times that nobody knows, and puts them right before the eyes', async () => {
     const { page } = opened;
+    await page.goto('/vehicles/van-01');
+    const diagnostics = page.getByRole('region', { name: 'Diagnostics' });
+    await diagnostics.locator('.diagnostic').nth(1).waitFor();
+    // Once for all of them, not at each.
+    expect(await diagnostics.getByText('time unknown').count()).toBe(1);
     await page.goto('/events');
     await page.getByText('Live', { exact: true }).waitFor();
     const row = rowOf(page, 'event-1');
@@ -88,7 +97,8 @@ describe.skipIf(leaveOut)('dashboard and time (needs /usr/bin/chromium)', () => 
       expect(await page.getByText('not-recorded').count()).toBe(1);
       await page.goto('/vehicles/van-01');
       await page.getByText('400 records').waitFor();
-      await page.locator('.diagnostic').getByText('time put right').waitFor();
+      await page.locator('.diagnostic').getByText('time put right').nth(1).waitFor();
+      expect(await page.getByRole('region', { name: 'Diagnostics' }).getByText('time unknown').count()).toBe(0);
       const overflow = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
       expect(overflow, `width ${width}`).toBeLessThanOrEqual(0);
     }

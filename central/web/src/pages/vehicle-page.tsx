@@ -7,6 +7,7 @@ import { eventsQuery, type TimeWindow, vehicleQuery } from '../api/queries.ts';
 import type { VehicleDetail } from '../api/types.ts';
 import { OnlineBadge } from '../components/badges.tsx';
 import { EventList } from '../components/event-list.tsx';
+import { MarkedHeading } from '../components/marked-heading.tsx';
 import { Ago } from '../components/moment.tsx';
 import { PageTitle } from '../components/page-title.tsx';
 import { Empty, QueryView } from '../components/states.tsx';
@@ -78,7 +79,7 @@ function VehicleBody({ vehicle }: { readonly vehicle: VehicleDetail }) {
         <div className="side">
           <section className="panel" aria-labelledby="diagnostics">
             <div className="panel-head">
-              <h2 id="diagnostics">Diagnostics</h2>
+              <MarkedHeading id="diagnostics" title="Diagnostics" items={vehicle.diagnostics} />
             </div>
             <Diagnostics diagnostics={vehicle.diagnostics} />
           </section>

@@ -2,6 +2,7 @@
 import type { Diagnostic, DiagnosticLevel } from '../../api/types.ts';
 import { LevelBadge } from '../../components/badges.tsx';
 import { ClockMark } from '../../components/clock-mark.tsx';
+import { isTimeUnknown } from '../../components/marked-heading.tsx';
 import { Ago } from '../../components/moment.tsx';
 import { Empty } from '../../components/states.tsx';
 import { formatNumber } from '../../format/format-value.ts';
@@ -13,6 +14,7 @@ export function Diagnostics({ diagnostics }: { readonly diagnostics: readonly Di
   const sorted = diagnostics.toSorted(
     (one, other) => order.indexOf(one.level) - order.indexOf(other.level) || one.source.localeCompare(other.source),
   );
+  const markEach = !isTimeUnknown(diagnostics);
   return (
     <ul className="diagnostics">
       {sorted.map((diagnostic) => (
@@ -22,7 +24,8 @@ export function Diagnostics({ diagnostics }: { readonly diagnostics: readonly Di
             <strong>{diagnostic.source}</strong>
             {diagnostic.code !== 'ok' && <code>{diagnostic.code}</code>}
             <span className="diagnostic-at">
-              <ClockMark clock={diagnostic.clock} original={diagnostic.original_at} /> <Ago at={diagnostic.at} />
+              {markEach && <ClockMark clock={diagnostic.clock} original={diagnostic.original_at} />}{' '}
+              <Ago at={diagnostic.at} />
             </span>
           </div>
           <p className="diagnostic-message">{diagnostic.message}</p>
