@@ -8,6 +8,9 @@ import { readBagSound } from './replay/bag-sound.ts';
 import { readFileSound } from './replay/file-sound.ts';
 import type { ReplayedBlock } from './replay/replayed-block.ts';
 
+/** Windows heard at once: that saves a fifth of the time; more save nothing more. */
+const BATCH = 4;
+
 /** What to replay. */
 export interface ReplayOptions {
   /** A sound file, an `.mcap` file (finished or not), or a recording's folder. */
@@ -59,7 +62,15 @@ async function* hear(session: ModelSession, model: Model, options: ReplayOptions
     if (format !== `${channels} × ${sampleRateHz} Hz`) {
       if (detector !== null) yield* printable(await detector.flush(), first);
       format = `${channels} × ${sampleRateHz} Hz`;
-      detector = new ImpactDetector(session, { ...description, thresholds }, { sampleRateHz, channels });
+      detector = new ImpactDetector(
+        session,
+        { ...description, thresholds },
+        {
+          sampleRateHz,
+          channels,
+          batch: BATCH,
+        },
+      );
     }
     if (detector !== null) yield* printable(await detector.push(block.pcm, block.firstSampleNs), first);
     options.onProgress?.(block.share, 1);
