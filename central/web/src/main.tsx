@@ -12,6 +12,7 @@ import './styles/controls.css';
 import './styles/components.css';
 import './styles/fleet-and-charts.css';
 import './styles/events.css';
+import './styles/findings.css';
 
 const client = new QueryClient({
   defaultOptions: {

@@ -75,7 +75,7 @@ describe.skipIf(leaveOut)('dashboard states (needs /usr/bin/chromium)', () => {
     await page.goto('/');
     await page.getByText('No vehicle has reported yet').waitFor();
     await page.goto('/events');
-    await page.getByText('No impacts yet').waitFor();
+    await page.getByText('No events yet').waitFor();
     Object.assign(server, { vehicles, events });
     await page.goto('/events?min_score=1');
     await page.getByText('No event fits these filters').waitFor();

@@ -182,6 +182,51 @@ export function makeEvent(id: string, vehicle: string, label: string, score: num
   };
 }
 
+/** One event of each kind that the sensors and the model can find besides impacts; ids by what they are. */
+export function makeFindings(vehicle: string, atMs: number): Event[] {
+  const heard = makeEvent('from-the-left', vehicle, 'body_impact', 0.91, atMs);
+  const blank = { ...heard, score: 1, scores: {}, model: null, duration_s: 0 };
+  return [
+    { ...heard, azimuth_deg: 30, azimuth_confidence: 0.8, side: 'front', pressure_change_pa: -14.2 },
+    { ...heard, id: 'from-behind', azimuth_deg: -163, azimuth_confidence: 0.41, side: 'rear' },
+    {
+      ...blank,
+      id: 'smoke',
+      kind: 'air',
+      label: 'smoke',
+      level: 'very_high',
+      ongoing: true,
+      duration_s: 30,
+      detail: 'PM2.5 rose from 8 to 412 µg/m³.',
+      readings: [
+        { name: 'pm2_5_ugm3', value: 412, baseline: 8 },
+        { name: 'gas_resistance_ohm', value: 41_000, baseline: 118_000 },
+        { name: 'humidity_ratio', value: 0.43, baseline: null },
+      ],
+    },
+    {
+      ...blank,
+      id: 'bad-air',
+      kind: 'air',
+      label: 'bad_air',
+      level: 'raised',
+      duration_s: 1_265,
+      detail: 'The gas resistance fell to 55 % of its baseline.',
+      readings: [{ name: 'gas_resistance_ohm', value: 66_000, baseline: 120_000 }],
+    },
+    {
+      ...blank,
+      id: 'drift',
+      kind: 'drift',
+      label: 'model_drift',
+      model,
+      clip: null,
+      detail: 'Feature rms_dbfs: Hellinger distance 0.41 from the training data, expected at most 0.3.',
+      readings: [{ name: 'hellinger', value: 0.41, baseline: null }],
+    },
+  ];
+}
+
 /** 137 events of the last two days, newest first; the third has no clip yet and the fourth's is on its way. */
 export function makeEvents(nowMs: number): Event[] {
   const random = randomStream(7);

@@ -205,6 +205,7 @@ export class FixtureServer {
     const found = this.events.filter(
       (event) =>
         (text('vehicle') === '' || event.vehicle === text('vehicle')) &&
+        (text('kind') === '' || event.kind === text('kind')) &&
         (text('label') === '' || event.label === text('label')) &&
         event.score >= Number(text('min_score')) &&
         (text('from') === '' || event.captured_at >= text('from')) &&

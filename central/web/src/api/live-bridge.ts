@@ -78,7 +78,7 @@ export function createLiveBridge(client: QueryClient, store: LiveStore): LiveLis
         if (!impact) return;
         store.addImpact(impact);
         refreshLists();
-      } else if (event.name === 'clip') {
+      } else if (event.name === 'clip' || event.name === 'update') {
         const clip = parse<{ event_id: string }>(event);
         if (clip) void client.invalidateQueries({ queryKey: ['event', clip.event_id] });
         refreshLists();

@@ -17,6 +17,7 @@ const refreshMs = 10_000;
 
 export interface EventFilter {
   readonly vehicle?: string | undefined;
+  readonly kind?: ImpactEvent['kind'] | undefined;
   readonly label?: string | undefined;
   /** 0 to 1. */
   readonly minScore?: number | undefined;

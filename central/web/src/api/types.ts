@@ -19,6 +19,7 @@ export type History = DeepReadonly<contract.History>;
 export type HistoryField = History['fields'][string];
 export type Clip = DeepReadonly<contract.Clip>;
 export type ImpactEvent = DeepReadonly<contract.Event>;
+export type EventReading = ImpactEvent['readings'][number];
 export type EventPage = DeepReadonly<contract.EventList>;
 export type EventSensors = DeepReadonly<contract.Sensors>;
 export type SensorSeries = DeepReadonly<contract.SensorSeries>;

@@ -33,16 +33,24 @@ export function LevelCounts({ counts }: { readonly counts: Readonly<Record<Diagn
   );
 }
 
+const chips: ReadonlySet<string> = new Set([
+  'glass_break',
+  'body_impact',
+  'snapshot',
+  'smoke',
+  'bad_air',
+  'model_drift',
+]);
+
 export function LabelChip({ label }: { readonly label: string }) {
-  const known = label === 'glass_break' || label === 'body_impact' || label === 'snapshot' ? label : 'other';
-  return <span className={`chip chip-${known}`}>{labelTitle(label)}</span>;
+  return <span className={`chip chip-${chips.has(label) ? label : 'other'}`}>{labelTitle(label)}</span>;
 }
 
-/** The score of an event; a dash where no model was asked, as for a snapshot. */
+/** The score of an event; a dash where no model heard it, as for a snapshot. */
 export function EventScore({ event, bar = false }: { readonly event: ImpactEvent; readonly bar?: boolean }) {
-  if (event.model === null) {
+  if (event.kind !== 'impact' || event.model === null) {
     return (
-      <span className="faint" title="Asked for, not heard by a model: it has no score">
+      <span className="faint" title="Not heard by a model: it has no score">
         –
       </span>
     );

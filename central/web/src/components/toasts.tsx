@@ -49,7 +49,7 @@ function Toast({ impact, dismiss }: { readonly impact: ImpactEvent; readonly dis
       <div className="toast-text">
         <p className="cluster">
           <LabelChip label={impact.label} />
-          {impact.model !== null && <EventScore event={impact} />}
+          {impact.kind === 'impact' && impact.model !== null && <EventScore event={impact} />}
           <ClockMark clock={impact.clock} original={impact.original_captured_at} />
         </p>
         <p className="toast-where">

@@ -31,6 +31,14 @@ export function formatSeconds(seconds: number | null | undefined): string {
   return seconds === null || seconds === undefined ? '–' : `${formatNumber(seconds, seconds < 10 ? 2 : 1)}\u00a0s`;
 }
 
+/** A duration of any length: `0.42 s`, `3 min 20 s`, `2 h 5 min`. */
+export function formatDuration(seconds: number): string {
+  if (seconds < 120) return formatSeconds(seconds);
+  const whole = Math.round(seconds);
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  return hours > 0 ? `${hours}\u00a0h ${minutes}\u00a0min` : `${minutes}\u00a0min ${whole % 60}\u00a0s`;
+}
+
 /** A score from 0 to 1 with two digits; never rounded up to 1.00 when it is below. */
 export function formatScore(score: number): string {
   return (score < 1 ? Math.min(score, 0.994999) : score).toFixed(2);

@@ -1,11 +1,9 @@
-/** One impact: what was heard and how surely, its sound on any microphone, and all sensors around the moment. */
+/** One event: what was heard and how surely, its sound on any microphone, and all sensors around the moment. */
 import { useQuery } from '@tanstack/react-query';
-import type { CSSProperties } from 'react';
 import { Link } from 'wouter';
 import { ApiError } from '../api/api-error.ts';
 import { clipRecordingUrl, clipSoundUrl, eventQuery } from '../api/queries.ts';
 import type { ImpactEvent } from '../api/types.ts';
-import { LabelChip } from '../components/badges.tsx';
 import { clipShare } from '../components/clip-state.tsx';
 import { ClockMark, clockReason } from '../components/clock-mark.tsx';
 import { Icon } from '../components/icon.tsx';
@@ -13,8 +11,9 @@ import { Ago, Moment } from '../components/moment.tsx';
 import { PageTitle } from '../components/page-title.tsx';
 import { Empty, QueryView } from '../components/states.tsx';
 import { formatUtc } from '../format/format-time.ts';
-import { formatBytes, formatScore, formatSeconds, labelTitle } from '../format/format-value.ts';
+import { formatBytes, formatDuration, formatNumber, formatSeconds, labelTitle } from '../format/format-value.ts';
 import { ClipTimeline } from '../player/clip-timeline.tsx';
+import { Verdict } from './event/verdict.tsx';
 
 export function EventPage({ id }: { readonly id: string }) {
   const event = useQuery(eventQuery(id));
@@ -54,17 +53,11 @@ export function EventPage({ id }: { readonly id: string }) {
 }
 
 function EventBody({ event }: { readonly event: ImpactEvent }) {
-  const ready = event.clip?.state === 'ready';
   const delayS = (Date.parse(event.received_at) - Date.parse(event.captured_at)) / 1000;
   return (
     <>
       <div className="event-columns">
-        <section className="panel" aria-labelledby="verdict">
-          <h2 id="verdict" className="panel-title">
-            {event.model === null ? 'A snapshot' : 'What the model heard'}
-          </h2>
-          {event.model === null ? <Asked event={event} /> : <Scores event={event} />}
-        </section>
+        <Verdict event={event} />
         <section className="panel" aria-labelledby="facts">
           <h2 id="facts" className="panel-title">
             Facts
@@ -88,8 +81,21 @@ function EventBody({ event }: { readonly event: ImpactEvent }) {
             </div>
             <div>
               <dt>Duration</dt>
-              <dd>{formatSeconds(event.duration_s)}</dd>
+              <dd>
+                {event.ongoing
+                  ? `goes on, ${formatDuration(event.duration_s)} so far`
+                  : formatDuration(event.duration_s)}
+              </dd>
             </div>
+            {event.pressure_change_pa !== null && (
+              <div>
+                <dt>Air pressure around it</dt>
+                <dd>
+                  {event.pressure_change_pa > 0 && '+'}
+                  {formatNumber(event.pressure_change_pa, 1)} Pa
+                </dd>
+              </div>
+            )}
             <div>
               <dt>Reached the service</dt>
               <dd>
@@ -113,70 +119,35 @@ function EventBody({ event }: { readonly event: ImpactEvent }) {
           </dl>
         </section>
       </div>
-      <section className="panel" aria-labelledby="sound">
-        <div className="panel-head">
-          <h2 id="sound">Sound and sensors</h2>
-          {ready && (
-            <p className="cluster">
-              <Link className="button" href={`/bags?clip=${encodeURIComponent(event.id)}`}>
-                Open as a bag
-              </Link>
-              <a className="button" href={clipSoundUrl(event.id)} download={`${event.id}.wav`}>
-                <Icon name="download" />
-                WAV, 8 ch
-              </a>
-              <a className="button" href={clipRecordingUrl(event.id)} download={`${event.id}.mcap`}>
-                <Icon name="download" />
-                MCAP, {formatBytes(event.clip?.bytes)}
-              </a>
-            </p>
-          )}
-        </div>
-        {ready ? <ClipTimeline event={event} /> : <ClipPending event={event} />}
-      </section>
+      {event.kind !== 'drift' && <Recorded event={event} />}
     </>
   );
 }
 
-/** An event that no model heard. */
-function Asked({ event }: { readonly event: ImpactEvent }) {
+function Recorded({ event }: { readonly event: ImpactEvent }) {
+  const ready = event.clip?.state === 'ready';
   return (
-    <>
-      <p className="verdict">
-        <LabelChip label={event.label} />
-      </p>
-      <p className="faint">Somebody asked for these seconds. No model was asked, so there are no scores.</p>
-    </>
-  );
-}
-
-/** All labels' scores, highest first. */
-function Scores({ event }: { readonly event: ImpactEvent }) {
-  const scores = Object.entries(event.scores).toSorted(([, one], [, other]) => other - one);
-  return (
-    <>
-      <p className="verdict">
-        <LabelChip label={event.label} />
-        <span className="verdict-score">{formatScore(event.score)}</span>
-        <span className="faint">score of 1</span>
-      </p>
-      <dl className="scores">
-        {scores.map(([label, score]) => (
-          <div key={label}>
-            <dt>{labelTitle(label)}</dt>
-            <dd>
-              <span className="scores-track" aria-hidden="true">
-                <span
-                  className={label === event.label ? 'scores-bar' : 'scores-bar scores-bar-other'}
-                  style={{ '--share': score } as CSSProperties}
-                />
-              </span>
-              <span className="number">{formatScore(score)}</span>
-            </dd>
-          </div>
-        ))}
-      </dl>
-    </>
+    <section className="panel" aria-labelledby="sound">
+      <div className="panel-head">
+        <h2 id="sound">Sound and sensors</h2>
+        {ready && (
+          <p className="cluster">
+            <Link className="button" href={`/bags?clip=${encodeURIComponent(event.id)}`}>
+              Open as a bag
+            </Link>
+            <a className="button" href={clipSoundUrl(event.id)} download={`${event.id}.wav`}>
+              <Icon name="download" />
+              WAV, 8 ch
+            </a>
+            <a className="button" href={clipRecordingUrl(event.id)} download={`${event.id}.mcap`}>
+              <Icon name="download" />
+              MCAP, {formatBytes(event.clip?.bytes)}
+            </a>
+          </p>
+        )}
+      </div>
+      {ready ? <ClipTimeline event={event} /> : <ClipPending event={event} />}
+    </section>
   );
 }
 

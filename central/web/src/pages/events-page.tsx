@@ -1,4 +1,4 @@
-/** All impacts: filtered, sorted and paged by the service; the state is in the address; new ones appear live. */
+/** All events: filtered, sorted and paged by the service; the state is in the address; new ones appear live. */
 import { useQuery } from '@tanstack/react-query';
 import { Link, useSearchParams } from 'wouter';
 import { useLiveImpacts } from '../api/live-context.tsx';
@@ -8,11 +8,12 @@ import { EventScore, LabelChip } from '../components/badges.tsx';
 import { ClipState } from '../components/clip-state.tsx';
 import { ClockMark } from '../components/clock-mark.tsx';
 import { DataTable, type TableColumn } from '../components/data-table.tsx';
+import { EventFinding } from '../components/event-finding.tsx';
 import { Moment } from '../components/moment.tsx';
 import { PageTitle } from '../components/page-title.tsx';
 import { Pager } from '../components/pager.tsx';
 import { Empty, QueryView } from '../components/states.tsx';
-import { formatSeconds, labelTitle } from '../format/format-value.ts';
+import { formatDuration, labelTitle } from '../format/format-value.ts';
 import { EventFilters } from './events/event-filters.tsx';
 import {
   type EventSearch,
@@ -47,8 +48,19 @@ const columns: readonly TableColumn<ImpactEvent>[] = [
     sortable: true,
     cell: ({ vehicle }) => <Link href={`/vehicles/${encodeURIComponent(vehicle)}`}>{vehicle}</Link>,
   },
-  { id: 'duration', header: 'Duration', numeric: true, cell: (event) => formatSeconds(event.duration_s) },
-  { id: 'clip', header: 'Clip', numeric: true, cell: ({ clip }) => <ClipState clip={clip} /> },
+  { id: 'finding', header: 'Finding', cell: (event) => <EventFinding event={event} /> },
+  {
+    id: 'duration',
+    header: 'Duration',
+    numeric: true,
+    cell: (event) => (event.ongoing ? 'goes on' : event.kind === 'drift' ? '–' : formatDuration(event.duration_s)),
+  },
+  {
+    id: 'clip',
+    header: 'Clip',
+    numeric: true,
+    cell: ({ clip, kind }) => (kind === 'drift' ? <span className="faint">–</span> : <ClipState clip={clip} />),
+  },
   {
     id: 'model',
     header: 'Model',
@@ -61,7 +73,7 @@ export function EventsPage() {
   const search = readEventSearch(params);
   const change = (part: Partial<EventSearch>) =>
     setParams(writeEventSearch({ ...search, offset: 0, ...part }), { replace: true });
-  const clear = () => change({ vehicle: '', label: '', minScore: 0, from: '', to: '' });
+  const clear = () => change({ vehicle: '', kind: '', label: '', minScore: 0, from: '', to: '' });
   const events = useQuery(eventsQuery(filterOf(search)));
   return (
     <>
@@ -94,7 +106,7 @@ function EventsFound({ page, search, change, clear, busy }: EventsFoundProps) {
         </button>
       </Empty>
     ) : (
-      <Empty title="No impacts yet">They appear here the moment they are heard.</Empty>
+      <Empty title="No events yet">They appear here the moment they are heard.</Empty>
     );
   }
   if (page.events.length === 0 && !busy) {
@@ -113,7 +125,7 @@ function EventsFound({ page, search, change, clear, busy }: EventsFoundProps) {
       {!atNewest && newest && (
         <p className="notice" role="status">
           <span>
-            New impact: {labelTitle(newest.label)}, {newest.vehicle}.
+            New: {labelTitle(newest.label)}, {newest.vehicle}.
           </span>
           <button
             type="button"
@@ -125,7 +137,7 @@ function EventsFound({ page, search, change, clear, busy }: EventsFoundProps) {
         </p>
       )}
       <DataTable
-        caption="Impact events"
+        caption="Events"
         columns={columns}
         rows={page.events}
         rowId={({ id }) => id}

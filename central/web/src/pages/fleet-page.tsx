@@ -104,7 +104,7 @@ function FleetSummary({ vehicles }: { readonly vehicles: readonly Vehicle[] }) {
         </dd>
       </div>
       <div>
-        <dt>Impacts heard</dt>
+        <dt>Events</dt>
         <dd>{formatNumber(events)}</dd>
       </div>
       <div className={troubled > 0 ? 'tile-attention' : undefined}>
@@ -122,7 +122,7 @@ function NewestImpacts() {
   return (
     <section className="panel" aria-labelledby="newest-impacts">
       <div className="panel-head">
-        <h2 id="newest-impacts">Newest impacts</h2>
+        <h2 id="newest-impacts">Newest events</h2>
         <Link href="/events">All events</Link>
       </div>
       <QueryView query={events} what="the newest impacts" rows={5}>

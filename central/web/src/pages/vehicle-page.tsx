@@ -59,7 +59,7 @@ function VehicleBody({ vehicle }: { readonly vehicle: VehicleDetail }) {
           </dd>
         </div>
         <div>
-          <dt>Impacts heard</dt>
+          <dt>Events</dt>
           <dd>{formatNumber(vehicle.event_count)}</dd>
         </div>
         <div>
@@ -109,7 +109,7 @@ function VehicleImpacts({ vehicle }: { readonly vehicle: string }) {
   return (
     <section className="panel" aria-labelledby="impacts">
       <div className="panel-head">
-        <h2 id="impacts">Newest impacts</h2>
+        <h2 id="impacts">Newest events</h2>
         <Link href={`/events?vehicle=${encodeURIComponent(vehicle)}`}>All of this vehicle</Link>
       </div>
       <QueryView query={events} what="this vehicle's impacts" rows={4}>

@@ -41,6 +41,7 @@ export interface BagEvent {
   readonly atS: number;
   readonly durationS: number;
   readonly label: string;
+  /** NaN for events that no model heard. */
   readonly score: number;
 }
 

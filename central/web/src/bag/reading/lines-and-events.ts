@@ -49,7 +49,8 @@ export async function eventsOf(bag: Bag): Promise<BagEvent[]> {
         durationS:
           startNs !== null && endNs !== null && endNs > startNs ? Math.min(60, Number(endNs - startNs) / 1e9) : 0,
         label: String(message.label ?? ''),
-        score: Number(message.score ?? Number.NaN),
+        // Only impacts have one; bags from before there were kinds have impacts and snapshots.
+        score: (message.kind ?? 'impact') === 'impact' ? Number(message.score ?? Number.NaN) : Number.NaN,
       });
     }
   }

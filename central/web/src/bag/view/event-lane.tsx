@@ -1,4 +1,4 @@
-/** The impacts in view as marks above the rows; a click goes there. */
+/** The events in view as marks above the rows; a click goes there. */
 import { useEffect, useRef } from 'react';
 import { formatScore, labelTitle } from '../../format/format-value.ts';
 import type { BagEvent } from '../reading/bag-model.ts';
@@ -36,7 +36,7 @@ export function EventLane({ stage, events, startNs, onEvent }: EventLaneProps) {
   const inView = events.filter(({ atS }) => atS >= stage.fromS && atS <= stage.toS).length;
   return (
     <RowFrame
-      title="Impacts"
+      title="Events"
       detail={<span className="number">{`${inView} of ${events.length} in view`}</span>}
       height={40}
       className="bag-events"
@@ -44,7 +44,8 @@ export function EventLane({ stage, events, startNs, onEvent }: EventLaneProps) {
       <div ref={lane}>
         {shown.map((event) => {
           const { id, atS, label, score } = event;
-          const words = `${labelTitle(label)}, score ${formatScore(score)}, ${clockText(startNs, atS, 1)}`;
+          const sure = Number.isFinite(score) ? `, score ${formatScore(score)}` : '';
+          const words = `${labelTitle(label)}${sure}, ${clockText(startNs, atS, 1)}`;
           return (
             <button
               key={`${id} ${atS}`}

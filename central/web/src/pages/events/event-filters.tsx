@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { vehiclesQuery } from '../../api/queries.ts';
 import { Icon } from '../../components/icon.tsx';
+import { eventKinds, kindTitle } from '../../format/event-words.ts';
 import { fromLocalField, toLocalField } from '../../format/format-time.ts';
 import { labelTitle } from '../../format/format-value.ts';
 import { type EventSearch, isFiltered } from './event-search.ts';
@@ -14,7 +15,7 @@ interface EventFiltersProps {
   readonly onReset: () => void;
 }
 
-const labels = ['body_impact', 'glass_break', 'snapshot'];
+const labels = ['body_impact', 'glass_break', 'snapshot', 'smoke', 'bad_air', 'model_drift'];
 
 function localField(at: string): string {
   return at === '' ? '' : toLocalField(new Date(at));
@@ -40,6 +41,20 @@ export function EventFilters({ search, onChange, onReset }: EventFiltersProps) {
           {vehicleChoices.map((id) => (
             <option key={id} value={id}>
               {id}
+            </option>
+          ))}
+        </select>
+      </label>
+      <label className="field">
+        <span>Kind</span>
+        <select
+          value={search.kind}
+          onChange={(change) => onChange({ kind: change.target.value as EventSearch['kind'] })}
+        >
+          <option value="">All kinds</option>
+          {eventKinds.map((kind) => (
+            <option key={kind} value={kind}>
+              {kindTitle(kind)}
             </option>
           ))}
         </select>

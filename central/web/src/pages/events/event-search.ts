@@ -1,8 +1,11 @@
 /** The events page's state as it stands in the address: read, checked and written. Pure. */
 import type { EventFilter } from '../../api/queries.ts';
+import { type EventKind, eventKinds } from '../../format/event-words.ts';
 
 export interface EventSearch {
   readonly vehicle: string;
+  /** Empty shows all. */
+  readonly kind: EventKind | '';
   readonly label: string;
   /** 0 to 1; 0 shows all. */
   readonly minScore: number;
@@ -19,6 +22,7 @@ export const pageSizes = [25, 50, 100] as const;
 
 const initial: EventSearch = {
   vehicle: '',
+  kind: '',
   label: '',
   minScore: 0,
   from: '',
@@ -46,6 +50,7 @@ export function readEventSearch(search: URLSearchParams): EventSearch {
   const offset = Math.floor(numberIn(search.get('offset'), 0, 1e9, 0) / limit) * limit;
   return {
     vehicle: search.get('vehicle') ?? '',
+    kind: eventKinds.find((one) => one === search.get('kind')) ?? '',
     label: search.get('label') ?? '',
     minScore: numberIn(search.get('min_score'), 0, 1, 0),
     from: momentIn(search.get('from')),
@@ -60,7 +65,7 @@ export function readEventSearch(search: URLSearchParams): EventSearch {
 /** What the address says of `state`; what is as usual is left out. */
 export function writeEventSearch(state: EventSearch): URLSearchParams {
   const search = new URLSearchParams();
-  for (const key of ['vehicle', 'label', 'from', 'to', 'sort', 'order', 'limit', 'offset'] as const) {
+  for (const key of ['vehicle', 'kind', 'label', 'from', 'to', 'sort', 'order', 'limit', 'offset'] as const) {
     if (state[key] !== initial[key]) search.set(key, String(state[key]));
   }
   if (state.minScore !== initial.minScore) search.set('min_score', String(state.minScore));
@@ -71,6 +76,7 @@ export function writeEventSearch(state: EventSearch): URLSearchParams {
 export function filterOf(state: EventSearch): EventFilter {
   return {
     vehicle: state.vehicle || undefined,
+    kind: state.kind || undefined,
     label: state.label || undefined,
     minScore: state.minScore > 0 ? state.minScore : undefined,
     from: state.from || undefined,
@@ -83,6 +89,6 @@ export function filterOf(state: EventSearch): EventFilter {
 }
 
 /** Whether any filter is set: order and page are no filters. */
-export function isFiltered({ vehicle, label, minScore, from, to }: EventSearch): boolean {
-  return vehicle !== '' || label !== '' || minScore > 0 || from !== '' || to !== '';
+export function isFiltered({ vehicle, kind, label, minScore, from, to }: EventSearch): boolean {
+  return vehicle !== '' || kind !== '' || label !== '' || minScore > 0 || from !== '' || to !== '';
 }
