@@ -221,7 +221,10 @@ function supervisorOptions({ detector }: AgentConfig, context: AgentContext): Su
   const { programFolder, checkedModel } = context;
   const modelPath = resolve(programFolder, detector.model);
   return {
-    setup: { modelPath, checkedModel, thresholds: detector.thresholds },
+    source: 'detector',
+    niceness: 0,
+    maxMemoryBytes: 200e6,
+    setup: { modelPath, checkedModel, thresholds: detector.thresholds, summaryPeriodS: 60, directions: true },
     queueChunks: detector.queue_chunks,
     hangTimeoutMs: detector.hang_timeout_s * SECOND_MS,
     startTimeoutMs: detector.start_timeout_s * SECOND_MS,

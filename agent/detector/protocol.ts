@@ -5,6 +5,7 @@
 
 import type { Direction } from '../direction/direction.ts';
 import type { CheckedModel } from './checked-model.ts';
+import type { ReadyReport, ScoredWindow, SummaryReport } from './window-reports.ts';
 
 /** Down: the detector's setup, as JSON. */
 export const FRAME_SETUP = 1;
@@ -29,6 +30,10 @@ export interface DetectorSetup {
   readonly thresholds: Readonly<Record<string, number>>;
   readonly sampleRateHz: number;
   readonly channels: number;
+  /** What is counted is told this often, and so much is lost with a process that dies. */
+  readonly summaryPeriodS: number;
+  /** Whether impacts get a direction; the candidate's are counted only. */
+  readonly directions: boolean;
 }
 
 /** One impact as the detector process heard it; times in the time base of the sound it was given. */
@@ -42,16 +47,12 @@ export interface HeardImpact {
   readonly direction?: Direction;
 }
 
-/** Up: the model is loaded, sound may come. */
-export interface ReadyReport {
-  readonly kind: 'ready';
-  readonly model: { readonly name: string; readonly version: string };
-}
-
 /** Up: `done` sound frames are through since the process started; the proof of life. */
 export interface ProgressReport {
   readonly kind: 'progress';
   readonly done: number;
+  /** The windows that the last of them completed; absent when none. */
+  readonly windows?: readonly ScoredWindow[];
 }
 
 /** Up: an impact; nanoseconds as decimal text. */
@@ -77,7 +78,7 @@ export interface FailedReport {
 }
 
 /** Anything the detector process says. */
-export type DetectorReport = ReadyReport | ProgressReport | ImpactReport | FlushedReport | FailedReport;
+export type DetectorReport = ReadyReport | ProgressReport | ImpactReport | SummaryReport | FlushedReport | FailedReport;
 
 /** The header of a frame; `timeNs` is 0n for frames without a time. */
 export function encodeHeader(kind: number, payloadBytes: number, timeNs: bigint): Buffer {
@@ -145,15 +146,5 @@ export class LineReader {
     this.#rest = lines.pop() ?? '';
     if (this.#rest.length > 65_536) this.#rest = '';
     return lines;
-  }
-}
-
-/** The report in one line, or null when it is none. */
-export function parseReport(line: string): DetectorReport | null {
-  try {
-    const report: unknown = JSON.parse(line);
-    return typeof report === 'object' && report !== null && 'kind' in report ? (report as DetectorReport) : null;
-  } catch {
-    return null;
   }
 }

@@ -13,12 +13,18 @@ import {
   FrameReader,
   type HeardImpact,
 } from './protocol.ts';
+import type { ReadyReport, ScoredWindow, SummaryReport } from './window-reports.ts';
 
 /** What hears impacts. `push` gets sound it must not keep after its promise resolves. */
 export interface Hearing {
-  readonly model: { readonly name: string; readonly version: string };
+  /** What the agent is told of the model. */
+  readonly about: Omit<ReadyReport, 'kind'>;
   push(pcm: Int16Array<ArrayBuffer>, firstSampleNs: bigint): Promise<readonly HeardImpact[]>;
   flush(): Promise<readonly HeardImpact[]>;
+  /** The windows scored since it was asked last. */
+  takeWindows(): ScoredWindow[];
+  /** What was counted since it was asked last; null when nothing was. */
+  takeSummary(): Omit<SummaryReport, 'kind'> | null;
 }
 
 /** Loads what hears impacts. */
@@ -72,6 +78,8 @@ class Session {
   readonly #report: (report: DetectorReport) => void;
   #hearing: Hearing | null = null;
   #done = 0;
+  #summaryPeriodMs = 0;
+  #summedUpMs = 0;
 
   constructor(open: OpenHearing, report: (report: DetectorReport) => void) {
     this.#open = open;
@@ -80,22 +88,38 @@ class Session {
 
   async take(frame: Frame): Promise<void> {
     if (frame.kind === FRAME_SETUP) {
-      this.#hearing = await this.#open(JSON.parse(Buffer.from(frame.payload).toString('utf8')) as DetectorSetup);
-      this.#report({ kind: 'ready', model: this.#hearing.model });
+      const setup = JSON.parse(Buffer.from(frame.payload).toString('utf8')) as DetectorSetup;
+      this.#hearing = await this.#open(setup);
+      this.#summaryPeriodMs = setup.summaryPeriodS * 1000;
+      this.#summedUpMs = performance.now();
+      this.#report({ kind: 'ready', ...this.#hearing.about });
       return;
     }
     if (this.#hearing === null) throw new Error(`expected a setup frame first, found kind ${frame.kind}`);
     if (frame.kind === FRAME_SOUND) {
       const pcm = new Int16Array(frame.payload.buffer, 0, frame.payload.byteLength / 2);
       this.#tell(await this.#hearing.push(pcm, frame.timeNs));
-      this.#done += 1;
-      this.#report({ kind: 'progress', done: this.#done });
+      this.#progress(this.#hearing);
     } else if (frame.kind === FRAME_FLUSH) {
       this.#tell(await this.#hearing.flush());
+      this.#sumUp(this.#hearing);
       this.#report({ kind: 'flushed' });
     } else {
       throw new Error(`expected a frame of kind 1 to 3, found ${frame.kind}`);
     }
+  }
+
+  #progress(hearing: Hearing): void {
+    this.#done += 1;
+    const windows = hearing.takeWindows();
+    this.#report({ kind: 'progress', done: this.#done, ...(windows.length > 0 && { windows }) });
+    if (performance.now() - this.#summedUpMs >= this.#summaryPeriodMs) this.#sumUp(hearing);
+  }
+
+  #sumUp(hearing: Hearing): void {
+    this.#summedUpMs = performance.now();
+    const summary = hearing.takeSummary();
+    if (summary !== null) this.#report({ kind: 'summary', ...summary });
   }
 
   #tell(impacts: readonly HeardImpact[]): void {

@@ -1,22 +1,17 @@
 /**
- * Keeps the detector process alive: feeds it sound through a bounded queue, watches that it makes progress, and starts it
- * again when it dies or hangs. Nothing it does can hold up whoever pushes sound.
+ * Keeps a detector process alive: feeds it sound through a bounded queue, watches that it makes progress and does not grow, starts it
+ * again when it dies or hangs, and puts another in its place without losing a window. Nothing it does can hold up whoever pushes sound.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
-import type { Socket } from 'node:net';
 import type { AudioChunk, Diagnostic, Stamp } from '../../drivers/sample.ts';
 import type { Direction } from '../direction/direction.ts';
-import {
-  type DetectorReport,
-  type DetectorSetup,
-  encodeHeader,
-  FRAME_FLUSH,
-  FRAME_SETUP,
-  FRAME_SOUND,
-  LineReader,
-  parseReport,
-} from './protocol.ts';
+import { ChunkQueue } from './chunk-queue.ts';
+import { type ChildProgram, DetectorChild } from './detector-child.ts';
+import { HangWatch } from './hang-watch.ts';
+import { MemoryWatch } from './memory-watch.ts';
+import type { DetectorReport, DetectorSetup, ImpactReport } from './protocol.ts';
+import { RestartPauses } from './restart-pauses.ts';
 import { StampHistory } from './stamp-history.ts';
+import type { ReadyReport, ScoredWindow, SummaryReport } from './window-reports.ts';
 
 /** An impact with the times of the vehicle. */
 export interface Impact {
@@ -36,94 +31,114 @@ export interface Impact {
 export interface DetectorListener {
   impact(impact: Impact): void;
   diagnostic(diagnostic: Diagnostic): void;
+  /** A process listens from now on. */
+  ready?(about: Omit<ReadyReport, 'kind'>): void;
+  /** Windows that no process had scored before. */
+  windows?(windows: readonly ScoredWindow[]): void;
+  summary?(summary: SummaryReport): void;
 }
 
+/** What a process is told before it knows the sound. */
+export type ModelSetup = Omit<DetectorSetup, 'sampleRateHz' | 'channels'>;
+
 /** How the detector process is run and watched. */
-export interface SupervisorOptions {
-  readonly setup: Omit<DetectorSetup, 'sampleRateHz' | 'channels'>;
+export interface SupervisorOptions extends ChildProgram {
+  /** As diagnostics name it. */
+  readonly source: string;
+  readonly setup: ModelSetup;
   /** Chunks that may wait; beyond it the oldest unsent one is missed and counted. */
   readonly queueChunks: number;
-  /** Without progress for this long, with sound waiting, the process is killed. */
+  /** Without progress for this long, with sound waiting, the process is killed; see hang-watch.ts for what counts. */
   readonly hangTimeoutMs: number;
   /** Without a loaded model for this long, the process is killed. */
   readonly startTimeoutMs: number;
-  /** The process's program; tests put another in its place. */
-  readonly entry: URL;
-  /** V8 and Node flags of the process. */
-  readonly execArgv: readonly string[];
+  /** A process that holds more is replaced. */
+  readonly maxMemoryBytes: number;
 }
 
+/** Why processes were started again. */
+export type RestartReason = 'died' | 'hung' | 'memory';
+
 /** Figures of the detector since the agent started. */
-export interface DetectorStatistics {
+export interface SupervisorStatistics {
   readonly state: 'stopped' | 'starting' | 'running' | 'waiting';
   readonly pid: number | null;
   readonly restarts: number;
+  readonly restartsBy: Readonly<Record<RestartReason, number>>;
+  /** Starts in a row that came to nothing. */
+  readonly failedStarts: number;
+  /** Models put in the place of others. */
+  readonly swaps: number;
   readonly processedChunks: number;
   /** Chunks that the detector never heard, because the queue was full or they were lost with a dead process. */
   readonly missedChunks: number;
   readonly queuedChunks: number;
+  readonly scoredWindows: number;
+  /** Windows of the sound that came that no process scored. */
+  readonly missedWindows: number;
   readonly impacts: number;
   readonly model: { readonly name: string; readonly version: string } | null;
 }
 
-interface QueuedChunk {
-  readonly chunk: AudioChunk;
-  attempts: number;
-  /** Whether a process that died since had heard it already. */
-  again: boolean;
+/** A process, and how far it is. */
+interface Running {
+  readonly child: DetectorChild;
+  readonly hang: HangWatch;
+  readonly memory: MemoryWatch;
+  ready: boolean;
+  /** What it said it is done with. */
+  done: number;
+  /** What of that no process had heard before. */
+  fresh: number;
+  failure: string;
+}
+
+/** A process on its way to take over. */
+interface Successor extends Running {
+  readonly setup: ModelSetup;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** Chunks on their way to the process; so few that they fit the socket's buffer. */
 const WINDOW_CHUNKS = 4;
-/** A chunk that was with two dying processes is not given to a third: it may be what kills them. */
-const MAX_ATTEMPTS = 2;
-/**
- * What was heard last, in chunks: a process that dies takes what it had not decided yet with it, so the next one hears it again.
- * As long as the model's window and the time to be sure of an impact together.
- */
-const UNDECIDED_CHUNKS = 16;
 /** Time is counted in ticks of this process, so that a pause of the whole machine is not taken for a hang. */
 const TICK_MS = 100;
-/** A process that took so many chunks has started well; one that ends before has failed to start. */
+const MEMORY_TICKS = 10;
+/** A process that took so many new chunks has started well; one that ends before has failed to start. */
 const SETTLED_CHUNKS = 10;
-/** Pause before the next start after so many failed starts in a row. */
-const BACKOFF_MS: readonly number[] = [100, 1_000, 2_000, 5_000, 15_000, 60_000];
 /** An impact that begins before this much after the latest one is that one, or one before it, heard again after a restart. */
 const REPEAT_NS = 300_000_000n;
 
-/** The supervisor of one detector process. */
+/** The supervisor of one detector. */
 export class DetectorSupervisor {
   readonly #options: SupervisorOptions;
   readonly #listener: DetectorListener;
-  readonly #queue: QueuedChunk[] = [];
-  /** The latest chunks that the process is done with, oldest first. */
-  readonly #heard: QueuedChunk[] = [];
+  readonly #queue: ChunkQueue;
   readonly #stamps = new StampHistory();
-  #child: ChildProcess | null = null;
-  #socket: Socket | null = null;
-  #ready = false;
+  readonly #pauses = new RestartPauses(TICK_MS);
+  readonly #restarts: Record<RestartReason, number> = { died: 0, hung: 0, memory: 0 };
+  #setup: ModelSetup;
+  #active: Running | null = null;
+  #next: Successor | null = null;
   #format: { sampleRateHz: number; channels: number } | null = null;
-  #model: DetectorStatistics['model'] = null;
-  /** How many chunks at the head of the queue the process has been sent. */
-  #sent = 0;
-  #doneInProcess = 0;
-  #idleTicks = 0;
-  #backoffTicks = 0;
-  #failedStarts = 0;
+  #model: SupervisorStatistics['model'] = null;
+  #ticks = 0;
   #stopping = false;
-  #processed = 0;
-  #missed = 0;
-  #restarts = 0;
+  #swaps = 0;
   #impacts = 0;
   #lastOnsetNs: bigint | null = null;
-  #failure = '';
+  /** Windows since one that nearly was an event: when there are some, the moment is quiet. */
+  #quietWindows = 0;
   #troubled = false;
   #flushed: (() => void) | null = null;
   #ticker: NodeJS.Timeout | null = null;
 
   constructor(options: SupervisorOptions, listener: DetectorListener) {
     this.#options = options;
+    this.#setup = options.setup;
     this.#listener = listener;
+    this.#queue = new ChunkQueue(options.queueChunks);
   }
 
   /** Begins watching; the process starts with the first sound, whose format it needs. */
@@ -135,30 +150,49 @@ export class DetectorSupervisor {
   push(chunk: AudioChunk): void {
     if (this.#stopping || this.#ticker === null) return;
     this.#stamps.add(chunk.stamp);
-    this.#queue.push({ chunk, attempts: 0, again: false });
-    if (this.#queue.length > this.#options.queueChunks) {
-      const [dropped] = this.#queue.splice(Math.min(this.#sent, this.#queue.length - 1), 1);
-      if (dropped?.again === false) this.#miss('queue-full', 'the detector takes sound more slowly than it comes');
+    if (!this.#queue.push(chunk)) {
+      const cure = 'Choose a cheaper model or raise detector.queue_chunks.';
+      this.#tell('warn', 'queue-full', 'the detector takes sound more slowly than it comes', cure);
     }
     if (this.#format === null) {
       this.#format = { sampleRateHz: chunk.sampleRateHz, channels: chunk.channels };
-      this.#launch();
+      this.#active = this.#launch(this.#setup);
     }
     this.#pump();
   }
 
-  statistics(): DetectorStatistics {
-    const waiting = this.#format === null || this.#child === null ? 'waiting' : 'starting';
+  statistics(): SupervisorStatistics {
+    const { scored, missed } = this.#queue.ledger;
+    const waiting = this.#active === null ? 'waiting' : 'starting';
     return {
-      state: this.#stopping || this.#ticker === null ? 'stopped' : this.#ready ? 'running' : waiting,
-      pid: this.#child?.pid ?? null,
-      restarts: this.#restarts,
-      processedChunks: this.#processed,
-      missedChunks: this.#missed,
+      state: this.#stopping || this.#ticker === null ? 'stopped' : this.#active?.ready ? 'running' : waiting,
+      pid: this.#active?.child.pid ?? null,
+      restarts: this.#restarts.died + this.#restarts.hung + this.#restarts.memory,
+      restartsBy: { ...this.#restarts },
+      failedStarts: this.#pauses.failedStarts,
+      swaps: this.#swaps,
+      processedChunks: this.#queue.processed,
+      missedChunks: this.#queue.missed,
       queuedChunks: this.#queue.length,
+      scoredWindows: scored,
+      missedWindows: missed,
       impacts: this.#impacts,
       model: this.#model,
     };
+  }
+
+  /**
+   * Listens with another model from now on: a process with it is started beside the one that listens, and takes over once it has shown
+   * that it can score; no window is lost. Rejects when it fails to (the model that listened goes on), and while another swap is under way.
+   */
+  async swap(model: Partial<ModelSetup>): Promise<void> {
+    const setup = { ...this.#setup, ...model };
+    if (this.#format === null || this.#stopping) {
+      this.#setup = setup;
+      return;
+    }
+    await this.#replaceWith(setup);
+    this.#swaps += 1;
   }
 
   /**
@@ -166,178 +200,188 @@ export class DetectorSupervisor {
    * before this resolves, none after.
    */
   async stop(timeoutMs: number): Promise<void> {
-    const child = this.#child;
-    if (child !== null && this.#ready && this.#socket !== null) {
+    const next = this.#next;
+    this.#next = null;
+    next?.reject(new Error('the detector was stopped before the model could be swapped'));
+    if (this.#active?.ready) {
       const flushed = new Promise<void>((resolve) => {
         this.#flushed = resolve;
       });
-      this.#pump(this.#queue.length);
-      this.#socket.write(encodeHeader(FRAME_FLUSH, 0, 0n));
+      this.#pump(Number.POSITIVE_INFINITY);
+      this.#active.child.flush();
       await Promise.race([flushed, new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref())]);
     }
     this.#stopping = true;
     if (this.#ticker !== null) clearInterval(this.#ticker);
     this.#ticker = null;
-    if (child === null || child.exitCode !== null || child.signalCode !== null) return;
-    const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-    this.#socket?.end();
-    const killer = setTimeout(() => child.kill('SIGKILL'), 300);
-    await exited;
-    clearTimeout(killer);
+    const active = this.#active;
+    this.#active = null;
+    await Promise.all([active?.child.end(), next?.child.end()]);
   }
 
-  #launch(): void {
-    const child = spawn(process.execPath, [...this.#options.execArgv, this.#options.entry.pathname], {
-      stdio: ['ignore', 'ignore', 'inherit', 'pipe'],
-      env: detectorEnvironment(),
-    });
-    const socket = child.stdio[3] as Socket;
-    this.#child = child;
-    this.#socket = socket;
-    this.#ready = false;
-    this.#sent = 0;
-    this.#doneInProcess = 0;
-    this.#idleTicks = 0;
-    this.#failure = '';
-    const lines = new LineReader();
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => {
-      if (this.#child !== child) return;
-      for (const line of lines.read(text)) this.#take(parseReport(line));
-    });
-    // A socket of a dying process fails in its own way; the exit says all that matters.
-    socket.on('error', () => {});
-    child.once('error', (error) => this.#lost(child, `could not be started: ${error.message}`));
-    child.once('exit', (code, signal) => this.#lost(child, `ended with ${signal ?? `code ${code}`}`));
-    const setup = Buffer.from(JSON.stringify({ ...this.#options.setup, ...this.#format }));
-    socket.write(encodeHeader(FRAME_SETUP, setup.length, 0n));
-    socket.write(setup);
+  #launch(setup: ModelSetup): Running {
+    const format = this.#format ?? { sampleRateHz: 0, channels: 0 };
+    const child = new DetectorChild(
+      this.#options,
+      { ...setup, ...format },
+      { report: (report) => this.#take(running, report), gone: (how) => this.#lost(running, how, 'died') },
+    );
+    const memory = new MemoryWatch(this.#options.maxMemoryBytes);
+    const running: Running = { child, hang: new HangWatch(), memory, ready: false, done: 0, fresh: 0, failure: '' };
+    return running;
   }
 
-  #take(report: DetectorReport | null): void {
-    if (report === null) return;
-    this.#idleTicks = 0;
-    switch (report.kind) {
-      case 'ready':
-        this.#ready = true;
-        this.#model = report.model;
-        this.#tellOk();
-        break;
-      case 'progress':
-        this.#retire(report.done - this.#doneInProcess);
-        this.#doneInProcess = report.done;
-        if (report.done >= SETTLED_CHUNKS) this.#failedStarts = 0;
-        if (this.#troubled && this.#queue.length <= WINDOW_CHUNKS) this.#tellOk();
-        break;
-      case 'impact':
-        this.#hear(report);
-        break;
-      case 'flushed':
-        this.#flushed?.();
-        break;
-      case 'failed':
-        this.#failure = report.message;
-        break;
+  #replaceWith(setup: ModelSetup): Promise<void> {
+    if (this.#next !== null) return Promise.reject(new Error('expected no swap under way, found one'));
+    return new Promise((resolve, reject) => {
+      this.#next = Object.assign(this.#launch(setup), { setup, resolve, reject });
+    });
+  }
+
+  /** The successor has shown that it can score: it hears again what was undecided, and all that waits. */
+  #takeOver(next: Successor): void {
+    const before = this.#active;
+    this.#next = null;
+    this.#active = next;
+    this.#setup = next.setup;
+    this.#queue.rewind(false);
+    void before?.child.end();
+    next.resolve();
+  }
+
+  #take(from: Running, report: DetectorReport): void {
+    if (from !== this.#active && from !== this.#next) return;
+    from.hang.progress();
+    if (report.kind === 'failed') {
+      from.failure = report.message;
+      return;
     }
+    if (report.kind === 'ready') this.#hearReady(from, report);
+    else if (from === this.#active && from.ready) this.#hear(from, report);
     this.#pump();
   }
 
-  #retire(count: number): void {
-    const retired = this.#queue.splice(0, Math.min(count, this.#sent));
-    this.#sent -= retired.length;
-    this.#processed += retired.filter(({ again }) => !again).length;
-    this.#heard.push(...retired);
-    this.#heard.splice(0, this.#heard.length - UNDECIDED_CHUNKS);
+  #hearReady(from: Running, report: ReadyReport): void {
+    if (from.ready) return;
+    from.ready = true;
+    if (from === this.#next) this.#takeOver(this.#next);
+    this.#model = report.model;
+    this.#queue.setGrid(report.window_s, report.hop_s);
+    const { kind: _, ...about } = report;
+    this.#listener.ready?.(about);
+    this.#tellOk();
   }
 
-  #hear(report: Extract<DetectorReport, { kind: 'impact' }>): void {
-    const onsetNs = BigInt(report.onset_ns);
+  #hear(from: Running, report: Exclude<DetectorReport, ReadyReport>): void {
+    if (report.kind === 'progress') this.#progress(from, report.done, report.windows ?? []);
+    else if (report.kind === 'impact') this.#hearImpact(report);
+    else if (report.kind === 'summary') this.#listener.summary?.(report);
+    else if (report.kind === 'flushed') this.#flushed?.();
+  }
+
+  #progress(from: Running, done: number, windows: readonly ScoredWindow[]): void {
+    const fresh = windows.filter(({ end_ns }) => this.#queue.ledger.score(BigInt(end_ns)));
+    for (const { share } of fresh) this.#quietWindows = share >= 0.5 ? 0 : this.#quietWindows + 1;
+    if (fresh.length > 0) this.#listener.windows?.(fresh);
+    from.fresh += this.#queue.retire(done - from.done);
+    from.done = Math.max(from.done, done);
+    if (from.fresh >= SETTLED_CHUNKS) this.#pauses.settled();
+    if (this.#troubled && this.#queue.length <= WINDOW_CHUNKS) this.#tellOk();
+  }
+
+  #hearImpact({ kind: _, onset_ns, end_ns, ...heard }: ImpactReport): void {
+    const onsetNs = BigInt(onset_ns);
     if (this.#lastOnsetNs !== null && onsetNs < this.#lastOnsetNs + REPEAT_NS) return;
     const stamp = this.#stamps.at(onsetNs);
     if (stamp === null) return;
     this.#lastOnsetNs = onsetNs;
     this.#impacts += 1;
     const model = this.#model ?? { name: '', version: '' };
-    const { label, score, scores, direction } = report;
-    this.#listener.impact({
-      stamp,
-      endNs: stamp.capturedAtNs + BigInt(report.end_ns) - onsetNs,
-      label,
-      score,
-      scores,
-      model,
-      ...(direction === undefined ? {} : { direction }),
-    });
+    this.#listener.impact({ ...heard, stamp, endNs: stamp.capturedAtNs + BigInt(end_ns) - onsetNs, model });
   }
 
   #pump(window: number = WINDOW_CHUNKS): void {
-    const socket = this.#socket;
-    if (!this.#ready || socket === null) return;
-    while (this.#sent < Math.min(window, this.#queue.length)) {
-      const queued = this.#queue[this.#sent] as QueuedChunk;
-      const { pcm, stamp } = queued.chunk;
-      queued.attempts += 1;
-      this.#sent += 1;
-      // The monotonic clock does not step, so the detector sees gaps only where sound is missing.
-      socket.cork();
-      socket.write(encodeHeader(FRAME_SOUND, pcm.byteLength, stamp.monotonicNs));
-      socket.write(new Uint8Array(pcm.buffer, pcm.byteOffset, pcm.byteLength));
-      socket.uncork();
+    if (!this.#active?.ready) return;
+    for (let chunk = this.#queue.next(window); chunk !== null; chunk = this.#queue.next(window)) {
+      this.#active.child.hear(chunk);
     }
   }
 
   #tick(): void {
-    if (this.#child === null) {
-      this.#backoffTicks -= 1;
-      if (this.#format !== null && this.#backoffTicks <= 0) this.#launch();
+    this.#ticks += 1;
+    if (this.#active === null) {
+      if (this.#format !== null && this.#next === null && this.#pauses.isOver())
+        this.#active = this.#launch(this.#setup);
+    } else {
+      if (this.#ticks % MEMORY_TICKS === 0) this.#weigh(this.#active);
+      if (this.#active !== null) this.#watch(this.#active);
+    }
+    if (this.#next !== null) this.#watch(this.#next);
+  }
+
+  #watch(running: Running): void {
+    const { child, hang, ready } = running;
+    if (ready && this.#queue.sent === 0) {
+      hang.progress();
       return;
     }
-    if (this.#ready && this.#sent === 0) return;
-    this.#idleTicks += 1;
-    const limitMs = this.#ready ? this.#options.hangTimeoutMs : this.#options.startTimeoutMs;
-    if (this.#idleTicks * TICK_MS < limitMs) return;
-    const waited = this.#ready ? 'made no progress' : 'did not load its model';
-    this.#failure = `expected progress, found: ${waited} for ${limitMs} ms`;
-    this.#child.kill('SIGKILL');
-    this.#lost(this.#child, 'was killed');
+    hang.tick(TICK_MS, () => child.look());
+    const limitMs = ready ? this.#options.hangTimeoutMs : this.#options.startTimeoutMs;
+    if (hang.blamedMs < limitMs) return;
+    const waited = ready ? 'made no progress' : 'did not load its model';
+    running.failure = `expected progress, found: ${waited} for ${limitMs} ms`;
+    this.#lost(running, 'was killed', 'hung');
+    child.kill('was killed');
   }
 
-  #lost(child: ChildProcess, how: string): void {
-    if (this.#child !== child) return;
-    this.#child = null;
-    this.#socket?.destroy();
-    this.#socket = null;
-    this.#ready = false;
+  /** Replaces a process that has grown too large, at a quiet moment if there is one soon. */
+  #weigh(running: Running): void {
+    const bytes = running.ready ? running.child.memoryBytes() : null;
+    if (bytes === null || this.#next !== null) return;
+    const verdict = running.memory.weigh(bytes, this.#quietWindows > 0);
+    if (verdict === 'fine') return;
+    const found = `expected at most ${megabytes(running.memory.limitBytes)} MB, found ${megabytes(bytes)} MB`;
+    if (verdict === 'kill') {
+      running.failure = found;
+      this.#lost(running, 'was killed', 'memory');
+      running.child.kill('was killed');
+      return;
+    }
+    this.#restarts.memory += 1;
+    const cure = 'If this comes again and again, raise detector.max_memory_mb or choose another model.';
+    this.#tell('warn', 'memory', `the detector process grew and is replaced: ${found}`, cure);
+    this.#replaceWith(this.#setup).catch((error: unknown) => {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#tell('warn', 'memory', `the detector process grew and could not be replaced: ${message}`, cure);
+    });
+  }
+
+  #lost(lost: Running, how: string, reason: RestartReason): void {
+    const why = lost.failure === '' ? '' : `: ${lost.failure}`;
+    if (lost === this.#next) {
+      const { reject } = this.#next;
+      this.#next = null;
+      reject(new Error(`the detector process ${how}${why}`));
+    }
+    if (lost !== this.#active) return;
+    this.#active = null;
     this.#flushed?.();
     if (this.#stopping) return;
-    if (this.#doneInProcess < SETTLED_CHUNKS) this.#failedStarts += 1;
-    const pauseMs = BACKOFF_MS[Math.min(this.#failedStarts, BACKOFF_MS.length - 1)] ?? 0;
-    this.#backoffTicks = pauseMs / TICK_MS;
-    this.#restarts += 1;
-    this.#requeue();
-    const why = this.#failure === '' ? '' : `: ${this.#failure}`;
-    this.#tell(
-      this.#failedStarts > 1 ? 'error' : 'warn',
-      'restarted',
-      `the detector process ${how}${why}`,
-      cureOf(this.#failedStarts),
-    );
+    this.#restarts[reason] += 1;
+    this.#pauses.lost(lost.fresh >= SETTLED_CHUNKS, this.#ticks);
+    this.#queue.rewind(true);
+    const { failedStarts } = this.#pauses;
+    const pause = this.#pauses.pauseMs >= 1_000 ? `; the next start is in ${this.#pauses.pauseMs / 1_000} s` : '';
+    const cure = failedStarts > 1 ? 'Run fender doctor: the model file may be missing or unfit for this machine.' : '';
+    const level = failedStarts > 1 || this.#pauses.isFlood ? 'error' : 'warn';
+    this.#tell(level, 'restarted', `the detector process ${how}${why}${pause}`, cure);
+    // Not from within the exit of the one before.
+    if (this.#pauses.pauseMs === 0) setImmediate(() => this.#relaunch());
   }
 
-  /** Puts what was heard last before what waits, for the next process, and drops the chunks that were already with two dying ones. */
-  #requeue(): void {
-    const heard = this.#heard.splice(0).map((queued) => ({ ...queued, again: true }));
-    const all = [...heard, ...this.#queue];
-    const kept = all.filter((queued) => queued.attempts < MAX_ATTEMPTS);
-    this.#missed += all.filter((queued) => !queued.again && queued.attempts >= MAX_ATTEMPTS).length;
-    // Beyond the bound it is the oldest that go, which were all heard once.
-    this.#queue.splice(0, this.#queue.length, ...kept.slice(-this.#options.queueChunks));
-    this.#sent = 0;
-  }
-
-  #miss(code: string, message: string): void {
-    this.#missed += 1;
-    this.#tell('warn', code, message, 'Choose a cheaper model or raise detector.queue_chunks.');
+  #relaunch(): void {
+    if (this.#active !== null || this.#next !== null || this.#stopping || this.#ticker === null) return;
+    this.#active = this.#launch(this.#setup);
   }
 
   #tellOk(): void {
@@ -346,26 +390,18 @@ export class DetectorSupervisor {
 
   #tell(level: Diagnostic['level'], code: string, message: string, cure: string): void {
     this.#troubled = level !== 'ok';
-    const values = { restarts: this.#restarts, missed_chunks: this.#missed, processed_chunks: this.#processed };
-    this.#listener.diagnostic({ source: 'detector', level, code, message, cure, values });
+    const { restarts, missedChunks, processedChunks, missedWindows, scoredWindows } = this.statistics();
+    const values = {
+      restarts,
+      missed_windows: missedWindows,
+      scored_windows: scoredWindows,
+      missed_chunks: missedChunks,
+      processed_chunks: processedChunks,
+    };
+    this.#listener.diagnostic({ source: this.#options.source, level, code, message, cure, values });
   }
 }
 
-function cureOf(failedStarts: number): string {
-  return failedStarts > 1 ? 'Run fender doctor: the model file may be missing or unfit for this machine.' : '';
-}
-
-/** The process gets no more of the environment than it needs; the compile cache and the allocator's settings keep it lean. */
-function detectorEnvironment(): NodeJS.ProcessEnv {
-  const wanted = [
-    'PATH',
-    'NODE_COMPILE_CACHE',
-    'MALLOC_ARENA_MAX',
-    'MALLOC_MMAP_THRESHOLD_',
-    'MALLOC_TRIM_THRESHOLD_',
-    'MALLOC_TOP_PAD_',
-  ];
-  return Object.fromEntries(
-    wanted.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
-  );
+function megabytes(bytes: number): number {
+  return Math.round(bytes / 1e6);
 }

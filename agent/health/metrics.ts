@@ -3,7 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { Diagnostic } from '../../drivers/sample.ts';
 import type { ClockStatistics } from '../clock.ts';
 import type { ClockQuality } from '../clock-quality.ts';
-import type { DetectorStatistics } from '../detector/supervisor.ts';
+import type { SupervisorStatistics } from '../detector/supervisor.ts';
 import type { TopicStatistics } from '../graph.ts';
 import type { ImpactStatistics } from '../impacts/impact-node.ts';
 import type { TopicLoss } from '../recording/loss-ledger.ts';
@@ -29,7 +29,7 @@ export interface HealthReport {
   readonly eventLoopDelayS: { readonly mean: number; readonly p99: number; readonly max: number };
   readonly topics: readonly TopicStatistics[];
   readonly diagnostics: readonly Diagnostic[];
-  readonly detector: DetectorStatistics;
+  readonly detector: SupervisorStatistics;
   readonly impacts: ImpactStatistics;
   readonly recorder: RecorderFigures;
   readonly outbox: OutboxFigures;
@@ -160,7 +160,7 @@ function addTopic(out: Exposition, { topic, published, subscriberErrors, encodeE
   out.counter('topic_encode_errors_total', 'Values that could not be encoded.', encodeErrors, { topic });
 }
 
-function addDetector(out: Exposition, detector: DetectorStatistics, impacts: ImpactStatistics): void {
+function addDetector(out: Exposition, detector: SupervisorStatistics, impacts: ImpactStatistics): void {
   out.gauge('detector_running', 'Whether the detector listens.', detector.state === 'running' ? 1 : 0);
   out.counter('detector_restarts_total', 'Restarts of the detector process.', detector.restarts);
   out.counter('detector_chunks_total', 'Sound chunks heard.', detector.processedChunks);

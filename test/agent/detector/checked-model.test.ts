@@ -16,8 +16,8 @@ test('a model that was checked before is taken as it was found then, a replaced 
     const marked = { ...found, description: { ...found.description, name: 'marked' } };
     expect((await loadModel(path, marked)).description.name).toBe('marked');
     expect(await loadModel(path, null)).toMatchObject({ path, description: found.description });
-    // An unknown field of the protobuf message: another file, and still a model.
-    await appendFile(path, Uint8Array.of(0xf8, 0x07, 0x01));
+    // A doc_string more: another file, and still a model.
+    await appendFile(path, Uint8Array.of(0x32, 0x01, 0x61));
     expect((await loadModel(path, marked)).description.name).toBe(found.description.name);
     await rm(path);
     expect(await checkModelFile(path)).toBeNull();

@@ -1,5 +1,10 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { DetectorSupervisor, type Impact, type SupervisorOptions } from '../../../agent/detector/supervisor.ts';
+import {
+  DetectorSupervisor,
+  type Impact,
+  type ModelSetup,
+  type SupervisorOptions,
+} from '../../../agent/detector/supervisor.ts';
 import type { AudioChunk, Diagnostic } from '../../../drivers/sample.ts';
 
 const FRAMES = 480;
@@ -21,15 +26,25 @@ function chunk(index: number, value: number): AudioChunk {
 }
 
 const running: DetectorSupervisor[] = [];
+const setupOf = (modelPath: string): ModelSetup => ({
+  modelPath,
+  checkedModel: null,
+  thresholds: {},
+  summaryPeriodS: 60,
+  directions: false,
+});
 
 function supervise(options: Partial<SupervisorOptions> = {}) {
   const impacts: Impact[] = [];
   const diagnostics: Diagnostic[] = [];
   const supervisor = new DetectorSupervisor(
     {
-      setup: { modelPath: 'threshold.onnx', checkedModel: null, thresholds: {} },
+      source: 'detector',
+      setup: setupOf('threshold.onnx'),
+      niceness: 0,
+      maxMemoryBytes: 1e9,
       queueChunks: 30,
-      hangTimeoutMs: 1_200,
+      hangTimeoutMs: 600,
       startTimeoutMs: 20_000,
       entry: new URL('./fake-detector-process.ts', import.meta.url),
       execArgv: [],
@@ -79,7 +94,7 @@ describe('the detector supervisor', () => {
   });
 
   it('an impact that a dying process had heard and not told is told by the next one, and never twice', async () => {
-    const setup = { modelPath: 'late.onnx', checkedModel: null, thresholds: {} };
+    const setup = setupOf('late.onnx');
     const { supervisor, impacts } = supervise({ setup });
     for (let index = 0; index < 7; index += 1) supervisor.push(chunk(index, index === 5 ? 30_000 : 0));
     for (const next of [7, 15]) {
@@ -102,7 +117,7 @@ describe('the detector supervisor', () => {
     await until(() => supervisor.statistics().processedChunks === 5);
     expect(supervisor.statistics()).toMatchObject({ restarts: 1, missedChunks: 0 });
     expect(impacts).toHaveLength(1);
-    expect(diagnostics[1]?.message).toContain('made no progress for 1200 ms');
+    expect(diagnostics[1]?.message).toContain('made no progress for 600 ms');
   });
 
   it('sound that kills the process twice is given up and counted, the rest is heard', async () => {
@@ -124,7 +139,7 @@ describe('the detector supervisor', () => {
 
   it('a model that cannot be loaded is told with its reason', async () => {
     const { supervisor, diagnostics } = supervise({
-      setup: { modelPath: 'broken.onnx', checkedModel: null, thresholds: {} },
+      setup: setupOf('broken.onnx'),
     });
     supervisor.push(chunk(0, 0));
     await until(() => diagnostics.length > 0);
