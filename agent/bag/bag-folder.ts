@@ -5,9 +5,9 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { parse } from 'yaml';
 import { sqliteCure } from './bag-format.ts';
 import { RecordingError, systemCode } from './error.ts';
+import { parseForeignYaml } from './foreign-yaml.ts';
 
 /** Name of the file that makes a folder a rosbag2 bag. */
 export const metadataName = 'metadata.yaml';
@@ -34,7 +34,7 @@ export async function readFolderMetadata(folder: string): Promise<FolderMetadata
   const text = await readFile(path, 'utf8');
   let document: unknown;
   try {
-    document = parse(text, { intAsBigInt: true, maxAliasCount: 100 });
+    document = parseForeignYaml(text);
   } catch (cause) {
     throw wrong(`something else: ${(cause as Error).message.split('\n')[0]}`);
   }

@@ -6,11 +6,12 @@
 import { basename, join, resolve } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { McapTypes } from '@mcap/core';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import type { ByteSource } from './byte-source.ts';
 import { ChunkDraft } from './chunk-draft.ts';
 import { createDurable, type DurableHandle, writeFully } from './durable-file.ts';
 import { RecordingError } from './error.ts';
+import { parseForeignYaml } from './foreign-yaml.ts';
 import { McapBuilder } from './mcap-builder.ts';
 import { parseRecordBytes, type RawMessage } from './mcap-records.ts';
 import { type Work, writeNewFile, writeNewFolder } from './new-output.ts';
@@ -170,7 +171,7 @@ function joinQos(first: string | undefined, second: string | undefined): string 
   if (second === undefined || second === first) return first ?? '';
   const lists = [first, second].map((text) => {
     try {
-      const list: unknown = parse(text ?? '', { intAsBigInt: true, maxAliasCount: 100 });
+      const list: unknown = parseForeignYaml(text ?? '');
       return Array.isArray(list) ? (list as unknown[]) : [];
     } catch {
       return [];

@@ -3,12 +3,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Channel, McapTypes, Schema } from '@mcap/core';
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { typeHashOrNone } from '../messages/type-hash.ts';
 import { bagFiles, metadataName } from './bag-folder.ts';
 import { openSummary } from './bag-summary.ts';
 import { FileSource } from './byte-source.ts';
 import { replaceDurably } from './durable-file.ts';
+import { parseForeignYaml } from './foreign-yaml.ts';
 
 /** What the bag's metadata says of one finished segment. Times are UTC nanoseconds. */
 export interface SegmentFacts {
@@ -55,7 +56,7 @@ export function segmentFacts(
 function readQos(text: string | undefined): readonly unknown[] {
   if (text === undefined || text === '') return [];
   try {
-    const profiles: unknown = parse(text, { intAsBigInt: true, maxAliasCount: 100 });
+    const profiles: unknown = parseForeignYaml(text);
     return Array.isArray(profiles) ? profiles : [];
   } catch {
     return [];

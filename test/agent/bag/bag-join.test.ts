@@ -80,7 +80,11 @@ describe('bag cut', () => {
     const buffer = new TempBuffer();
     const writer = new McapWriter({ writable: buffer });
     await writer.start({ profile: 'ros2', library: '' });
-    const told = { '/told': stringify(profile), '/silent': '', '/nonsense': 'depth: 7', '/broken': '[{' };
+    const lists = { '/told': stringify(profile), '/tagged': '- depth: !0 7' };
+    const told = { ...lists, '/silent': '', '/nonsense': 'depth: 7', '/broken': '[{' };
+    const warnings: Error[] = [];
+    const onWarning = (warning: Error) => warnings.push(warning);
+    process.on('warning', onWarning);
     for (const [topic, text] of Object.entries(told)) {
       const data = new TextEncoder().encode('string data\n');
       const schemaId = await writer.registerSchema({ name: 'std_msgs/msg/String', encoding: 'ros2msg', data });
@@ -95,7 +99,10 @@ describe('bag cut', () => {
     const topics: { topic_metadata: { name: string; offered_qos_profiles: unknown } }[] =
       yaml.rosbag2_bagfile_information.topics_with_message_count;
     const noted = topics.map(({ topic_metadata: each }) => [each.name, each.offered_qos_profiles]);
-    expect(Object.fromEntries(noted)).toEqual({ '/told': profile, '/silent': [], '/nonsense': [], '/broken': [] });
+    const none = { '/silent': [], '/nonsense': [], '/broken': [] };
+    expect(Object.fromEntries(noted)).toEqual({ '/told': profile, '/tagged': [{ depth: '7' }], ...none });
+    process.off('warning', onWarning);
+    expect(warnings).toEqual([]);
   });
 
   test('takes what is readable of a damaged bag, and says what is not', async () => {
