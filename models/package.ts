@@ -1,25 +1,19 @@
 /**
- * The model package: one ONNX file with its description inside. Reads and writes the description without touching the
- * graph, and refuses files that the vehicle could not run.
+ * The model package: one ONNX file with its description inside. Reads it, refusing every file that a runtime should not see, and writes the
+ * description without touching the graph.
  */
-import { readFile } from 'node:fs/promises';
-import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import type { z } from 'zod';
-import { type ModelDescription, modelDescriptionSchema, windowSamples } from './description.ts';
-import { ModelError } from './error.ts';
-import {
-  type OnnxFile,
-  OnnxFileSchema,
-  type OnnxGraph,
-  OnnxGraphSchema,
-  OnnxPropertySchema,
-  type OnnxValue,
-} from './onnx/onnx_pb.js';
+import { open } from 'node:fs/promises';
+import { type ModelDescription, windowSamples } from './description.ts';
+import { DESCRIPTION_KEYS, descriptionEntries, readDescription, validDescription } from './description-props.ts';
+import { ModelError, type ModelFinding } from './error.ts';
+import { checkGraph } from './graph-check.ts';
+import { knownFormat } from './known-formats.ts';
+import { replaceMetadata } from './onnx/metadata.ts';
+import { readBrokenOnnx, readOnnx } from './onnx/read-onnx.ts';
+import type { OnnxGraph, OnnxModel } from './onnx/structure.ts';
 
-const MAX_MODEL_BYTES = 64 * 1024 * 1024;
-const FLOAT32 = 1;
-/** Description keys that are plain strings in the file; all others are JSON. */
-const STRING_KEYS = new Set(['format', 'name', 'version', 'task', 'author', 'dataset_tag']);
+/** Largest model file that is taken when nothing else is said: 64 MiB. */
+export const DEFAULT_MAX_MODEL_BYTES = 64 * 1024 * 1024;
 
 export interface Model {
   readonly path: string;
@@ -28,122 +22,100 @@ export interface Model {
   readonly description: ModelDescription;
 }
 
+export interface ReadModelOptions {
+  /** Larger files are refused unread; DEFAULT_MAX_MODEL_BYTES when absent. */
+  readonly maxBytes?: number;
+}
+
 /**
- * Reads and checks a model file (at most 64 MiB). Throws ModelError `unreadable-model` (no such file, not ONNX),
- * `wrong-model` (graph without the audio → scores contract) or `invalid-description` (names the field).
+ * Reads and checks a model file. Throws ModelError `unreadable-model` (no such file, too large, damaged, not ONNX), `wrong-model` (a graph
+ * that must not run, or without the audio → scores contract) or `invalid-description`; `findings` name each field, what was expected there,
+ * what was found, and the cure.
  */
-export async function readModel(path: string): Promise<Model> {
-  let bytes: Uint8Array;
-  try {
-    bytes = await readFile(path);
-  } catch (cause) {
-    throw new ModelError('unreadable-model', `cannot read the model file ${path}: ${messageOf(cause)}`, { cause });
-  }
-  return parseModel(bytes, path);
+export async function readModel(path: string, options: ReadModelOptions = {}): Promise<Model> {
+  return parseModel(await readModelBytes(path, options), path, options);
 }
 
 /** As readModel, for bytes already in memory; `path` only names them in errors. The bytes are kept, not copied. */
-export function parseModel(bytes: Uint8Array, path: string): Model {
-  const file = decode(bytes, path);
-  const description = describe(file, path);
-  checkGraph(file, description, path);
+export function parseModel(bytes: Uint8Array, path: string, options: ReadModelOptions = {}): Model {
+  const { description, findings } = examine(bytes, path, options);
+  if (findings.length > 0 || description === null) throw ModelError.of(path, findings);
   return { path, bytes, description };
 }
 
-/** The same file with another description (checked); the graph's bytes stay as they are. */
-export function withDescription(bytes: Uint8Array, description: ModelDescription, path: string): Uint8Array {
-  const file = decode(bytes, path);
-  const valid = validated(description, path);
-  file.metadataProps = Object.entries(valid).map(([key, value]) =>
-    create(OnnxPropertySchema, { key, value: STRING_KEYS.has(key) ? String(value) : JSON.stringify(value) }),
-  );
-  return toBinary(OnnxFileSchema, file);
-}
-
-function decode(bytes: Uint8Array, path: string): OnnxFile {
-  if (bytes.byteLength === 0 || bytes.byteLength > MAX_MODEL_BYTES) {
-    const found = `${bytes.byteLength} bytes`;
-    throw new ModelError('unreadable-model', `${path}: expected 1 to ${MAX_MODEL_BYTES} bytes of ONNX, found ${found}`);
-  }
+/** The bytes of the regular file at `path`. Throws ModelError `unreadable-model`, before reading when it is too large. */
+export async function readModelBytes(path: string, options: ReadModelOptions = {}): Promise<Uint8Array> {
+  const most = options.maxBytes ?? DEFAULT_MAX_MODEL_BYTES;
   try {
-    const file = fromBinary(OnnxFileSchema, bytes);
-    if (file.irVersion > 0n && file.graph.length > 0) {
-      return file;
-    }
-  } catch (cause) {
-    throw new ModelError('unreadable-model', `${path} is not an ONNX file: ${messageOf(cause)}`, { cause });
-  }
-  throw new ModelError(
-    'unreadable-model',
-    `${path} is not an ONNX file: expected ir_version and a graph, found neither`,
-  );
-}
-
-function describe(file: OnnxFile, path: string): ModelDescription {
-  const raw: Record<string, unknown> = {};
-  for (const { key, value } of file.metadataProps) {
-    if (!(key in modelDescriptionSchema.shape)) {
-      continue;
-    }
+    const file = await open(path, 'r');
     try {
-      raw[key] = STRING_KEYS.has(key) ? value : JSON.parse(value);
-    } catch (cause) {
-      const start = JSON.stringify(value.slice(0, 60));
-      const message = `${path}: metadata_props.${key}: expected JSON, found ${start}`;
-      throw new ModelError('invalid-description', message, { cause });
+      const { size, isFile } = await file.stat().then((stat) => ({ size: stat.size, isFile: stat.isFile() }));
+      if (!isFile) throw unreadableFile(path, 'a file', 'a folder or device', 'Name the .onnx file itself.');
+      if (size > most) throw tooLarge(path, size, most);
+      return await file.readFile();
+    } finally {
+      await file.close();
     }
-  }
-  return validated(raw, path);
-}
-
-function validated(raw: unknown, path: string): ModelDescription {
-  const result = modelDescriptionSchema.safeParse(raw);
-  if (result.success) {
-    return result.data;
-  }
-  const problems = result.error.issues.map((issue) => problem(issue, raw)).join('; ');
-  throw new ModelError('invalid-description', `${path}: the model's description is not valid: ${problems}`);
-}
-
-function problem(issue: z.core.$ZodIssue, raw: unknown): string {
-  let found: unknown = raw;
-  for (const key of issue.path) {
-    found = (found as Record<PropertyKey, unknown> | undefined)?.[key];
-  }
-  const text = found === undefined ? 'nothing' : (JSON.stringify(found)?.slice(0, 60) ?? typeof found);
-  return `metadata_props.${issue.path.join('.')}: ${issue.message}, found ${text}`;
-}
-
-/** The contract of every model: `audio` float32 [batch, samples] in, `scores` float32 [batch, labels] out. */
-function checkGraph(file: OnnxFile, description: ModelDescription, path: string): void {
-  let graph: OnnxGraph;
-  try {
-    graph = fromBinary(OnnxGraphSchema, file.graph);
   } catch (cause) {
-    throw new ModelError('unreadable-model', `${path}: the graph is damaged: ${messageOf(cause)}`, { cause });
-  }
-  checkValue(graph.input, 'audio', windowSamples(description).window, 'input', path);
-  checkValue(graph.output, 'scores', description.labels.length, 'output', path);
-}
-
-function checkValue(values: OnnxValue[], name: string, width: number, kind: string, path: string): void {
-  const value = values.find((v) => v.name === name);
-  const found = values.map((v) => v.name).join(', ') || 'none';
-  if (value === undefined) {
-    throw new ModelError('wrong-model', `${path}: expected a graph ${kind} named ${name}, found ${found}`);
-  }
-  const tensor = value.type?.tensorType;
-  const dims = tensor?.shape?.dim ?? [];
-  const last = dims[1]?.dimValue;
-  if (tensor?.elemType !== FLOAT32 || dims.length !== 2 || (last !== undefined && last !== BigInt(width))) {
-    const shape = dims.map((d) => d.dimValue ?? '?').join(', ');
-    throw new ModelError(
-      'wrong-model',
-      `${path}: ${kind} ${name}: expected float32 [batch, ${width}], found element type ${tensor?.elemType ?? '?'} [${shape}]`,
-    );
+    if (cause instanceof ModelError) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new ModelError('unreadable-model', `cannot read the model file ${path}: ${reason}`, { cause });
   }
 }
 
-function messageOf(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+/** What a file says and everything that is wrong with it. */
+export interface Examination {
+  /** Null when its description is not valid. */
+  readonly description: ModelDescription | null;
+  /** Null when it could not be read to its end. */
+  readonly onnx: OnnxModel | null;
+  readonly findings: readonly ModelFinding[];
+}
+
+/** Checks everything that can be checked without a runtime, and says all that is wrong at once. Never throws for what is in the file. */
+export function examine(bytes: Uint8Array, path: string, options: ReadModelOptions = {}): Examination {
+  const most = options.maxBytes ?? DEFAULT_MAX_MODEL_BYTES;
+  let onnx: OnnxModel;
+  try {
+    if (bytes.byteLength > most) throw tooLarge(path, bytes.byteLength, most);
+    const format = bytes.byteLength === 0 ? 'an empty file' : knownFormat(bytes);
+    if (format !== null) throw unreadableFile(path, 'an ONNX file', format, 'Name an ONNX file of this project.');
+    onnx = readOnnx(bytes);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    return { description: null, onnx: null, findings: error.findings };
+  }
+  const { description, findings } = readDescription(onnx.metadata);
+  const ends =
+    description === null ? null : { window: windowSamples(description).window, labels: description.labels.length };
+  return { description, onnx, findings: [...findings, ...checkGraph(onnx, ends)] };
+}
+
+/** What can be seen of a file that readModel refuses; `graph` is null when there is none, and shows what is left of it otherwise. */
+export function lookInto(bytes: Uint8Array): Omit<OnnxModel, 'graph'> & { readonly graph: OnnxGraph | null } {
+  return readBrokenOnnx(bytes).model;
+}
+
+/**
+ * The same file with another description; graph, weights and properties of others stay as they are. Throws ModelError
+ * `unreadable-model` or `wrong-model` when the file may not be run, `invalid-description` for the description.
+ */
+export function withDescription(
+  bytes: Uint8Array,
+  description: ModelDescription,
+  path: string,
+): Uint8Array<ArrayBuffer> {
+  const { onnx, findings } = examine(bytes, path);
+  const unreadable = findings.filter(({ code }) => code === 'unreadable-model');
+  if (onnx === null || unreadable.length > 0) throw ModelError.of(path, unreadable);
+  return replaceMetadata(bytes, DESCRIPTION_KEYS, descriptionEntries(validDescription(description, path)));
+}
+
+function tooLarge(path: string, size: number, most: number): ModelError {
+  const cure = 'Raise the limit (detector.model_max_bytes, --max-bytes) if the file is what you mean.';
+  return unreadableFile(path, `at most ${most} bytes`, `${size} bytes`, cure);
+}
+
+function unreadableFile(path: string, expected: string, found: string, cure: string): ModelError {
+  return ModelError.of(path, [{ code: 'unreadable-model', field: 'file', expected, found, cure }]);
 }
