@@ -1,25 +1,41 @@
-"""Training and judging of one network, shared by the final run and the cross-validation."""
+"""Training of the networks."""
 
 import math
-import multiprocessing
-import os
 import time
 
 import numpy as np
 import torch
 
-import frontend
 import net as network
-from sampler import Sampler
+from data import Clip, Work
+from sampler import Sampler, open_store
 
-HOP_FRAMES = 25
+# Modules whose text decides what a trained network is.
+CODE = ("frontend", "net", "sampler", "generated", "core")
 
 
-def train_one(make_sampler, classes: int, config: dict, seed: int, log=print) -> network.ImpactNet:
+def stages(config: dict) -> list[list[str]]:
+    """Names of the networks to train; those of one stage may be trained at once, a later stage may use the earlier."""
+    return [[f"net-{i}" for i in range(config["architecture"]["networks"])]]
+
+
+def prepare(clips: list[Clip], config: dict, work: Work) -> None:
+    """Fills the cache with what the parts share."""
+    open_store(clips, config, work)
+
+
+def train_part(part: str, clips: list[Clip], config: dict, seed: int, work: Work, log, earlier: dict) -> dict:
+    """Trains the network `part`; what is returned is kept by torch.save."""
+    store = open_store(clips, config, work)
+    model = train_one(Sampler(store, config, seed), len(store.classes), config, seed, log)
+    return {"weights": model.state_dict(), "classes": store.classes, "labels_of_classes": store.labels_of_classes}
+
+
+def train_one(sampler: Sampler, classes: int, config: dict, seed: int, log) -> network.ImpactNet:
     """Trains with AdamW on a cosine schedule; returns the moving average of the weights (Polyak), in eval mode."""
     torch.manual_seed(seed)
-    sampler: Sampler = make_sampler(seed)
-    model = network.ImpactNet(classes, config["width"], config["dropout"])
+    model = network.ImpactNet(classes, config["architecture"]["width"], config["architecture"]["dropout"])
+    config = config["optimiser"]
     average = torch.optim.swa_utils.AveragedModel(
         model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True)
     optimizer = torch.optim.AdamW(model.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"])
@@ -38,43 +54,5 @@ def train_one(make_sampler, classes: int, config: dict, seed: int, log=print) ->
         average.update_parameters(model)
         losses.append(loss.item())
         if step % 500 == 499:
-            log(f"  step {step + 1}/{steps} loss {np.mean(losses[-500:]):.3f} {time.time() - began:.0f} s")
+            log(f"step {step + 1}/{steps} loss {np.mean(losses[-500:]):.3f} {time.time() - began:.0f} s")
     return average.module.eval()
-
-
-def in_processes(job, count: int) -> list:
-    """job(0) … job(count − 1), each in a process of its own with one thread, as many at once as there are cores: small
-    networks gain nothing from threads, and one thread adds up the same every time."""
-    torch.set_num_threads(1)
-    global _job
-    _job = job
-    context = multiprocessing.get_context("fork")
-    with context.Pool(min(count, os.cpu_count() or 1), maxtasksperchild=1) as pool:
-        return pool.map(_run, range(count), chunksize=1)
-
-
-def _run(i: int):
-    torch.set_num_threads(1)
-    return _job(i)
-
-
-@torch.no_grad()
-def window_probabilities(models, power: np.ndarray, impacts: set[int]) -> np.ndarray:
-    """Probability of any impact in each window of a clip, mean over the networks [windows]."""
-    starts = range(0, max(len(power) - frontend.FRAMES, 0) + 1, HOP_FRAMES)
-    x = network.features(torch.from_numpy(np.stack([power[s : s + frontend.FRAMES] for s in starts])))
-    return torch.stack([torch.softmax(m(x), 1)[:, sorted(impacts)].sum(1) for m in models]).mean(0).numpy()
-
-
-def clip_score(windows: np.ndarray, best: int = 2) -> float:
-    return float(np.sort(windows)[-best:].mean())
-
-
-def roc_auc(scores: np.ndarray, positive: np.ndarray) -> float:
-    p, n = scores[positive], scores[~positive]
-    return float(((p[:, None] > n) + 0.5 * (p[:, None] == n)).mean())
-
-
-def recall_at(scores: np.ndarray, positive: np.ndarray, fpr: float) -> float:
-    n = np.sort(scores[~positive])[::-1]
-    return float((scores[positive] > n[int(fpr * len(n) + 1e-9)]).mean())

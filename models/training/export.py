@@ -1,8 +1,4 @@
-"""Writes the trained networks as one ONNX file: raw 48 kHz audio in, label probabilities out, description inside; and
-makes the int8 version of it by calibrated static quantization (QDQ)."""
-
-import json
-from pathlib import Path
+"""Writes trained networks as one ONNX graph: raw 48 kHz audio in, label probabilities out."""
 
 import numpy as np
 import onnx
@@ -64,7 +60,7 @@ def folded(conv, norm) -> tuple[np.ndarray, np.ndarray]:
     return kernel, norm.bias.detach().numpy() - norm.running_mean.numpy() * scale
 
 
-def add_network(g: Graph, model: network.ImpactNet, x: str, name: str, temperature: float) -> str:
+def add_network(g: Graph, model: network.ImpactNet, x: str, name: str) -> str:
     """features → probabilities of the fine classes [batch, classes] of one network."""
 
     def conv(x, layer, norm, part):
@@ -80,61 +76,45 @@ def add_network(g: Graph, model: network.ImpactNet, x: str, name: str, temperatu
     peak = g.node("GlobalMaxPool", [x], f"{name}/max")
     x = g.node("Concat", [mean, peak], f"{name}/pooled", axis=1)
     x = g.node("Flatten", [x], f"{name}/flat", axis=1)
-    head = model.head.weight.detach().numpy().T / temperature
+    head = model.head.weight.detach().numpy().T
     x = g.node("MatMul", [x, g.weight(f"{name}/head/w", head)], f"{name}/head")
-    x = g.node("Add", [x, g.weight(f"{name}/head/b", model.head.bias.detach().numpy() / temperature)], f"{name}/logits")
+    x = g.node("Add", [x, g.weight(f"{name}/head/b", model.head.bias.detach().numpy())], f"{name}/logits")
     return g.node("Softmax", [x], f"{name}/probabilities", axis=1)
 
 
-def build(models: list[network.ImpactNet], labels_of_classes: list[int], labels: list[str], temperature: float = 1.0):
-    """The whole graph; scores are the mean over the networks of the classes' probabilities summed per label."""
+def build(saved: list[dict], config: dict) -> onnx.ModelProto:
+    """The whole graph of what core.train_part returned; scores are the mean over the networks of the classes' probabilities
+    summed per label."""
+    classes, labels_of_classes = saved[0]["classes"], saved[0]["labels_of_classes"]
     g = Graph()
     x = add_front_end(g)
-    parts = [add_network(g, m.eval(), x, f"net{i}", temperature) for i, m in enumerate(models)]
+    parts = []
+    for i, part in enumerate(saved):
+        model = network.ImpactNet(len(classes), config["architecture"]["width"], config["architecture"]["dropout"])
+        model.load_state_dict(part["weights"])
+        parts.append(add_network(g, model.eval(), x, f"net{i}"))
     total = g.node("Sum", parts, "fine") if len(parts) > 1 else parts[0]
-    to_labels = np.zeros((len(labels_of_classes), len(labels)), np.float32)
-    to_labels[np.arange(len(labels_of_classes)), labels_of_classes] = 1 / len(models)
+    to_labels = np.zeros((len(classes), len(config["labels"])), np.float32)
+    to_labels[np.arange(len(classes)), labels_of_classes] = 1 / len(parts)
     g.node("MatMul", [total, g.weight("to_labels", to_labels)], "scores")
+    return whole(g, len(config["labels"]))
+
+
+def exact_nodes(model: onnx.ModelProto) -> list[str]:
+    """Nodes that stay in fp32: the front end, whose dynamic range no 8 bits hold, and everything from the softmax on."""
+    names = [node.name for node in model.graph.node]
+    return [n for n in names if n.startswith(("front/", "calibrated/")) or n.endswith("/probabilities") or n in ("fine", "scores", "raw_scores")]
+
+
+def whole(g: Graph, labels: int, opsets: tuple = ()) -> onnx.ModelProto:
+    """The graph as a checked model: audio [batch, samples] → scores [batch, labels]."""
     graph = helper.make_graph(
         g.nodes, "fender_impact",
         [helper.make_tensor_value_info("audio", TensorProto.FLOAT, ["batch", frontend.WINDOW_SAMPLES])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(labels)])],
+        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", labels])],
         g.weights,
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION,
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET), *opsets], ir_version=IR_VERSION,
                               producer_name="fender-training")
     onnx.checker.check_model(model)
     return model
-
-
-def describe(model: onnx.ModelProto, description: dict) -> onnx.ModelProto:
-    """Puts the description into `metadata_props`: strings as they are, everything else as JSON."""
-    del model.metadata_props[:]
-    for key, value in description.items():
-        text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-        model.metadata_props.add(key=key, value=text)
-    return model
-
-
-def quantize(fp32: Path, int8: Path, windows: np.ndarray, batch: int = 32) -> None:
-    """Static QDQ quantization of the networks (S8S8, weights per channel); the front end, whose dynamic range no 8 bits
-    hold, and the softmax stay in fp32. `windows`: [n, samples] from the training folds."""
-    from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
-
-    class Reader(CalibrationDataReader):
-        def __init__(self):
-            self.at = 0
-
-        def get_next(self):
-            if self.at >= len(windows):
-                return None
-            self.at += batch
-            return {"audio": windows[self.at - batch : self.at]}
-
-    names = [n.name for n in onnx.load(fp32).graph.node]
-    exact = [n for n in names if n.startswith("front/") or n.endswith("/probabilities") or n in ("fine", "scores")]
-    quantize_static(
-        fp32, int8, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QInt8,
-        weight_type=QuantType.QInt8, nodes_to_exclude=exact, calibrate_method=CalibrationMethod.MinMax,
-        op_types_to_quantize=["Conv", "Relu", "MatMul", "Add", "GlobalAveragePool", "GlobalMaxPool", "Concat"],
-    )

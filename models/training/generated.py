@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import os
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -32,9 +33,10 @@ class Rendered:
 
 
 def generator_key() -> str:
-    """Changes with the generator, so that no stale rendering is used."""
+    """Changes with the generator and with what is kept of its sound, so that no stale rendering is used."""
     files = sorted((ROOT / "drivers/uma8").glob("**/*.ts"))
-    return hashlib.sha256(b"".join(f.read_bytes() for f in files if f.parent.name == "generated" or f.name in PARTS)).hexdigest()[:12]
+    files = [f for f in files if f.parent.name == "generated" or f.name in PARTS]
+    return hashlib.sha256(b"".join(f.read_bytes() for f in [*files, Path(__file__)])).hexdigest()[:12]
 
 
 def render(options: dict, cache: Path, node: str = str(ROOT / "node_modules/.bin/node")) -> Rendered:
@@ -42,14 +44,14 @@ def render(options: dict, cache: Path, node: str = str(ROOT / "node_modules/.bin
     folder = cache / "generated" / f"{data.front_end_key()}-{generator_key()}"
     folder.mkdir(parents=True, exist_ok=True)
     key = "-".join(f"{k}{v}" for k, v in sorted(options.items())).replace(" ", "")
-    mel, truth, wav, mono = (folder / f"{key}.{part}" for part in ("mel.npy", "csv", "wav", "mono.npy"))
+    mel, truth, wav, mono = (folder / f"{key}.{part}" for part in ("mel.npy", "csv", f"{os.getpid()}.wav", "mono.npy"))
     if not (mel.exists() and truth.exists() and mono.exists()):
         module = ROOT / "drivers/uma8/generated/render-to-wav.ts"
         job = json.dumps({**options, "path": str(wav), "csvPath": str(truth)})
         subprocess.run([node, "--input-type=module", "-e", SCRIPT, str(module), job], check=True, cwd=ROOT)
         samples = data.decode(wav)
-        np.save(mono, np.round(samples * 32768).astype(np.int16))
-        np.save(mel, np.log(frontend.mel_power(samples) + 1e-12).astype(np.float16))
+        data.save_whole(mono, lambda f: np.save(f, np.round(samples * 32768).astype(np.int16)))
+        data.save_whole(mel, lambda f: np.save(f, np.log(frontend.mel_power(samples) + 1e-12).astype(np.float16)))
         wav.unlink()
     with open(truth, newline="") as f:
         rows = [(r["label"], float(r["onset_s"]), float(r["end_s"])) for r in csv.DictReader(f)]

@@ -8,6 +8,7 @@ import torch
 
 import data
 import frontend
+import generated
 
 FRAMES, BANDS = frontend.FRAMES, frontend.MEL_BANDS
 
@@ -28,6 +29,42 @@ class Store:
 
     power: torch.Tensor
     sounds: dict[int, list[list[Source]]] = field(default_factory=dict)
+    classes: list[str] = field(default_factory=list)  # fine classes
+    labels_of_classes: list[int] = field(default_factory=list)
+    shares: dict[int, float] = field(default_factory=dict)
+    quiet: list[int] = field(default_factory=list)  # fine classes that may lie under an impact
+
+
+def open_store(clips: list[data.Clip], config: dict, work: data.Work) -> Store:
+    """Everything that a run's windows are drawn from: its labelled clips at all speeds, and generated sound."""
+    clips = [clip for clip in clips if clip.labelled]
+    labels, rendered = config["labels"], generated.render_all(config["generated"], work.cache, work.node)
+    label_of = {clip.cls: clip.label for clip in clips}
+    if rendered:
+        label_of |= {"generated_drive": "background"} | {f"generated_{name}": name for name in labels[1:]}
+    names = sorted(label_of)
+    fine_of = {name: i for i, name in enumerate(names)}
+    store = build_store(clips, data.load(clips, work.cache), fine_of)
+    if rendered:
+        add_generated(store, rendered, fine_of)
+    store.classes, store.labels_of_classes = names, [labels.index(label_of[name]) for name in names]
+    store.shares = class_shares(clips, names, config)
+    background = {c.cls for c in clips if c.group == "background"} | {"generated_drive"}
+    store.quiet = sorted(fine_of[name] for name in background if name in fine_of)
+    return store
+
+
+def class_shares(clips: list[data.Clip], names: list[str], config: dict) -> dict[int, float]:
+    """How often each fine class is drawn: each kind's share is divided evenly among its classes."""
+    kinds = {
+        "real_impact": {c.cls for c in clips if c.label != "background"},
+        "confuser": {c.cls for c in clips if c.group == "confuser"},
+        "background": {c.cls for c in clips if c.group == "background"},
+        "generated_impact": {f"generated_{label}" for label in config["labels"][1:]} & set(names),
+        "generated_drive": {"generated_drive"} & set(names),
+    }
+    shares = config["augmentation"]["shares"]
+    return {names.index(cls): shares[kind] / len(classes) for kind, classes in kinds.items() for cls in sorted(classes)}
 
 
 def onset_peaks(power: np.ndarray, range_db: float) -> np.ndarray:
@@ -83,13 +120,14 @@ def add_generated(store: Store, rendered: list, fine_of: dict[str, int]) -> None
 class Sampler:
     """Batches of (powers [n, frames, bands], fine-class targets [n, classes]); deterministic by its seed."""
 
-    def __init__(self, store: Store, shares: dict[int, float], quiet: list[int], classes: int, impacts: set[int], config: dict, seed: int):
-        self.store, self.classes, self.impacts, self.config = store, classes, impacts, config
+    def __init__(self, store: Store, config: dict, seed: int):
+        self.store, self.classes, self.config = store, len(store.classes), config["augmentation"]
+        self.impacts = {i for i, label in enumerate(store.labels_of_classes) if label > 0}
         self.random = np.random.default_rng(seed)
-        self.fine = np.array([f for f in shares if f in store.sounds])
-        weights = np.array([shares[f] for f in self.fine], float)
+        self.fine = np.array([f for f in store.shares if f in store.sounds])
+        weights = np.array([store.shares[f] for f in self.fine], float)
         self.weights = weights / weights.sum()
-        self.quiet = [f for f in quiet if f in store.sounds]
+        self.quiet = [f for f in store.quiet if f in store.sounds]
         self.offsets = torch.arange(FRAMES)
 
     def _start(self, fine: int) -> int:

@@ -1,0 +1,224 @@
+"""From trained parts to the files: graphs, temperature, int8, thresholds, descriptions, figures and the card."""
+
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx
+
+import card
+import data
+import features
+import figures
+import frontend
+import generated
+import judging
+import model_file
+from runs import HERE, Run, in_processes
+
+# As in models/event-maker.ts.
+RELEASE_RATIO, MERGE_S = 0.8, 0.7
+
+
+@dataclass
+class Made:
+    """One run's model in all its forms."""
+
+    run: Run
+    windows: np.ndarray  # of its training data: for quantization and the drift reference
+    forms: dict[str, onnx.ModelProto]  # fp32, int8
+    temperature: float | None
+
+
+def make(runs: list[Run], trained: dict, clips: list[data.Clip], config: dict, architecture, folders: list[Path], work: data.Work,
+         out: Path, jobs: int, log) -> None:
+    """Writes everything to `out`; the description goes in last, so a file with a description is a finished one."""
+    raw = {run.name: architecture.build(trained[run.name], config) for run in runs}
+    judgeable = [run for run in runs if run.tested]
+    log("judging without calibration")
+    first = parallel([lambda run=run: judging.judge(raw[run.name], run, judging.CLEAN, config, work.cache) for run in judgeable], jobs)
+    crossed = [j for j in first if j.run.name != "final"]
+    log("calibrating and quantizing")
+    made = parallel([lambda run=run: forms(run, raw[run.name], crossed, config, architecture, work) for run in runs], jobs)
+
+    wanted, names = judging.conditions(judgeable, config), list(made[0].forms)
+    judges = [m for m in made if m.run.name != "final"] if crossed else [m for m in made if m.run.tested]
+    log(f"judging {', '.join(names)}: {', '.join(wanted)}")
+    tasks = [(m, form, condition) for m in judges for form in names for condition in wanted]
+    answers = parallel([lambda t=t: judging.judge(t[0].forms[t[1]], t[0].run, t[2], config, work.cache) for t in tasks], jobs, log)
+    judged = {(form, condition): [a for a, t in zip(answers, tasks) if t[1:] == (form, condition)] for form in names for condition in wanted}
+
+    shipped = names[-1]
+    thresholds = config["thresholds"] or budgeted(judged[shipped, judging.CLEAN], config)
+    evaluation = evaluate(judged, names, wanted, thresholds, config)
+    write(made, thresholds, evaluation, clips, config, out, work, log)
+    sizes = {form: path_of(out, config, made[0].run, form, architecture).stat().st_size for form in names}
+    card.write(out, config, architecture, clips, folders, judged, evaluation, thresholds, sizes, made[0].temperature)
+    log(card.short(evaluation, shipped))
+
+
+def parallel(jobs_: list, jobs: int, log=None) -> list:
+    """Results in order; each job in a process."""
+    results = {}
+    for i, result in in_processes([lambda i=i, job=job: (i, job()) for i, job in enumerate(jobs_)], jobs):
+        results[i] = result
+        if log is not None and len(jobs_) > 8 and len(results) % 8 == 0:
+            log(f"  {len(results)} of {len(jobs_)}")
+    return [results[i] for i in range(len(jobs_))]
+
+
+def raw_windows(clips: list[data.Clip], config: dict, work: data.Work, count: int) -> np.ndarray:
+    """About `count` windows [n, samples] of the labelled training clips and the generated sound, evenly from all of them."""
+    random = np.random.default_rng(config["seed"])
+    sounds = [data.sound(c, work.cache) for c in clips if c.labelled]
+    sounds += [piece.audio() for piece in generated.render_all(config["generated"], work.cache, work.node)]
+    seconds = [len(s) / frontend.INPUT_RATE_HZ for s in sounds]
+    windows = []
+    for samples, length in zip(sounds, seconds):
+        for start in random.integers(0, max(len(samples) - frontend.WINDOW_SAMPLES, 0) + 1, max(1, round(count * length / sum(seconds)))):
+            window = samples[start : start + frontend.WINDOW_SAMPLES]
+            windows.append(np.pad(window, (0, frontend.WINDOW_SAMPLES - len(window))))
+    return np.stack(windows).astype(np.float32)
+
+
+def forms(run: Run, raw: onnx.ModelProto, crossed: list[judging.Judged], config: dict, architecture, work: data.Work) -> Made:
+    """The calibrated graph in every precision."""
+    temperature = judging.temperature_of(crossed, config["labels"], run)
+    windows = raw_windows(run.learned, config, work, 4 * config["quantization"]["windows"])
+    made = {"fp32": raw if temperature is None else model_file.with_temperature(raw, temperature)}
+    if "int8" in architecture.PRECISIONS and config["quantization"]["precision"] == "int8":
+        with tempfile.TemporaryDirectory() as folder:
+            fp32, int8 = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
+            onnx.save(made["fp32"], fp32)
+            model_file.quantize(fp32, int8, windows[::4], architecture.exact_nodes(made["fp32"]), config["quantization"]["method"])
+            made["int8"] = onnx.load(int8)
+    return Made(run, windows, made, temperature)
+
+
+def budgeted(judged: list[judging.Judged], config: dict) -> dict[str, float]:
+    """One threshold for every label, so that backgrounds raise no more false alarms an hour than the budget allows."""
+    quiet = [(c, 1 - w[:, 0]) for j in judged for c, w in zip(j.run.tested, j.windows) if c.group == "background"]
+    if not quiet:
+        return {label: 0.5 for label in config["labels"][1:]}
+    hop_s, hours = config["input"]["hop_s"], hours_of([w for _, w in quiet], config)
+    ratio, merge = event_settings(config)
+    threshold = figures.threshold_for_budget([w for _, w in quiet], hours, config["false_alarm_budget_per_hour"], ratio, round(merge / hop_s))
+    return {label: threshold for label in config["labels"][1:]}
+
+
+def event_settings(config: dict) -> tuple[float, float]:
+    return config["events"].get("release_ratio", RELEASE_RATIO), config["events"].get("merge_s", MERGE_S)
+
+
+def hours_of(sure: list[np.ndarray], config: dict) -> float:
+    window_s = frontend.WINDOW_SAMPLES / frontend.INPUT_RATE_HZ
+    return sum((len(w) - 1) * config["input"]["hop_s"] + window_s for w in sure) / 3600
+
+
+def evaluate(judged: dict, names: list[str], wanted: list[str], thresholds: dict, config: dict) -> dict:
+    """Everything that the card shows, as figures."""
+    labels, resamples, seed = config["labels"], config["evaluation"]["resamples"], config["seed"]
+    shipped = judged[names[-1], judging.CLEAN]
+    true, heard = judging.kinds(shipped, labels)
+    sure = np.concatenate([j.sure for j in shipped])
+    positive = np.concatenate([j.positive for j in shipped])
+    least = min(thresholds.values())
+    detected = sure[positive] >= least
+    result = {
+        "method": f"clips of {', '.join(j.run.name for j in shipped)} by networks that never met them; a clip's score is the mean of its two most "
+                  f"impact-like windows; intervals: 95 %, percentile bootstrap over clips, {resamples} resamples stratified by fold and kind",
+        "impacts": int(positive.sum()), "others": int((~positive).sum()), "folds": [j.run.name for j in shipped],
+        "kind_right_among_detected": judging.rounded((true == heard)[detected].mean() if detected.any() else np.nan),
+        "expected_calibration_error": judging.rounded(figures.calibration_error(sure, positive)),
+        "brier": judging.rounded(figures.brier(sure, positive)),
+        "at_thresholds": alarms(shipped, thresholds, config),
+        "precisions": {},
+    }
+    for form in names:
+        result["precisions"][form] = {}
+        for condition in wanted:
+            figures_of = judging.summary(judged[form, condition], labels, resamples if condition == judging.CLEAN else max(200, resamples // 5), seed)
+            result["precisions"][form][condition] = figures_of | {"labels": judging.per_label(judged[form, condition], labels)}
+    if len(names) > 1:
+        result["int8_against_fp32"] = {condition: difference(judged["fp32", condition], judged["int8", condition]) for condition in wanted}
+    return result
+
+
+def difference(fp32: list[judging.Judged], int8: list[judging.Judged]) -> dict:
+    """How far the windows' scores are apart, and the mean loss of ROC AUC (above zero: int8 is worse)."""
+    apart = np.concatenate([np.abs(a - b).ravel() for x, y in zip(fp32, int8) for a, b in zip(x.windows, y.windows)])
+    auc = lambda judged: np.mean([figures.roc_auc(*j.group()) for j in judged])
+    return {"mean_score_difference": judging.rounded(apart.mean()), "worst_score_difference": judging.rounded(apart.max()),
+            "loss_of_roc_auc": judging.rounded(auc(fp32) - auc(int8))}
+
+
+def alarms(judged: list[judging.Judged], thresholds: dict, config: dict) -> dict:
+    """At the thresholds: share of clips with an impact that are heard, and false alarms an hour by group of clips."""
+    least, (ratio, merge) = min(thresholds.values()), event_settings(config)
+    result = {}
+    for group in sorted({c.group for j in judged for c in j.run.tested}):
+        sure = [1 - w[:, 0] for j in judged for c, w in zip(j.run.tested, j.windows) if c.group == group and c.label == "background"]
+        if sure:
+            count, hours = figures.false_alarms(sure, least, ratio, round(merge / config["input"]["hop_s"])), hours_of(sure, config)
+            result[group] = {"false_alarms": int(count), "hours": round(hours, 3), "per_hour": round(count / hours, 2)}
+    heard = [(w[:, 1:].sum(axis=1) >= least).any() for j in judged for c, w in zip(j.run.tested, j.windows) if c.label != "background"]
+    return {"threshold": least, "recall": judging.rounded(np.mean(heard)) if heard else None, **result}
+
+
+def path_of(out: Path, config: dict, run: Run, form: str, architecture) -> Path:
+    """NAME.fp32.onnx and NAME.int8.onnx; NAME.onnx for what has one form only; folds in a folder of their own."""
+    ending = f".{form}.onnx" if len(architecture.PRECISIONS) > 1 else ".onnx"
+    return out / f"{config['name']}{ending}" if run.name == "final" else out / "folds" / f"{config['name']}.{run.name}{ending}"
+
+
+def write(made: list[Made], thresholds: dict, evaluation: dict, clips: list[data.Clip], config: dict, out: Path, work: data.Work, log) -> None:
+    import architectures
+
+    architecture = architectures.named(config["architecture"]["name"])
+    for m in made:
+        for form, model in m.forms.items():
+            path = path_of(out, config, m.run, form, architecture)
+            scores = model_file.Scorer(model)(m.windows)
+            reference = features.drift_reference(m.windows, scores, config["labels"], frontend.INPUT_RATE_HZ)
+            described = model_file.described(model, description(m, form, thresholds, reference, evaluation, config))
+            data.save_whole(path, lambda f: f.write(described.SerializeToString(deterministic=True)))
+            log(f"{path} {path.stat().st_size} bytes")
+
+
+def description(made: Made, form: str, thresholds: dict, reference: dict, evaluation: dict, config: dict) -> dict:
+    """The model's description (models/description.ts)."""
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
+    learned = [c for c in made.run.learned if c.labelled]
+    rendered = sum(g["seconds"] * len(g["seeds"]) for g in config["generated"])
+    settings = config["architecture"]
+    result = {
+        "format": "fender-model/1", "name": config["name"], "version": config["version"], "task": "sound-events",
+        "author": config["author"], "dataset_tag": config["dataset_tag"],
+        "input": {
+            "topic": config["input"]["topic"], "channels": config["input"]["channels"], "sample_rate_hz": frontend.INPUT_RATE_HZ,
+            "window_s": frontend.WINDOW_SAMPLES / frontend.INPUT_RATE_HZ, "hop_s": config["input"]["hop_s"], "downmix": "mean",
+        },
+        "labels": config["labels"], "thresholds": thresholds, "metrics": ["roc_auc", "recall_at_fpr"],
+        "drift_reference": reference,
+        "training_run": {
+            "seed": config["seed"], "commit": commit or "unknown", "folds": made.run.folds, "architecture": settings["name"],
+            "data": f"{len(learned)} labelled and {len(made.run.learned) - len(learned)} unlabelled clips, {rendered} s of generated sound",
+        },
+        "precision": form, "false_alarm_budget_per_hour": config["false_alarm_budget_per_hour"],
+    }
+    if "distillation" in config:
+        result["training_run"]["teacher"] = config["distillation"]["source"]
+    if config["events"]:
+        result["events"] = config["events"]
+    if made.temperature is not None:
+        calibration = {"method": "temperature", "temperature": made.temperature,
+                       "data": "the two most impact-like windows of every clip that the networks of the cross-validation never met"}
+        if made.run.name == "final":
+            calibration |= {k: evaluation[k] for k in ("expected_calibration_error", "brier")}
+        result["calibration"] = calibration
+    if made.run.name == "final":
+        clean = evaluation["precisions"].get(form, {}).get(judging.CLEAN)
+        result["evaluation"] = {k: evaluation[k] for k in ("method", "impacts", "others", "kind_right_among_detected", "at_thresholds")} | clean
+    return result
