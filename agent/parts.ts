@@ -7,7 +7,8 @@ import { SyncSession, type SyncSessionOptions } from '../sync/session.ts';
 import { SystemClock } from './clock.ts';
 import type { AgentConfig } from './config/schema.ts';
 import type { CheckedModel } from './detector/checked-model.ts';
-import { DetectorSupervisor, type SupervisorOptions } from './detector/supervisor.ts';
+import { DetectorNode } from './detector/detector-node.ts';
+import { detectorOptions } from './detector/detector-options.ts';
 import { Graph } from './graph.ts';
 import { ImpactJournal } from './impacts/impact-journal.ts';
 import { ImpactNode } from './impacts/impact-node.ts';
@@ -48,7 +49,7 @@ export interface AgentParts {
   readonly outbox: Outbox;
   readonly recorder: RecorderNode;
   readonly diagnostics: DiagnosticsNode;
-  readonly detector: DetectorSupervisor;
+  readonly detector: DetectorNode;
   readonly impacts: ImpactNode;
   /** Null when it is switched off, or has not two topics to put together. */
   readonly synchroniser: SynchroniserNode | null;
@@ -62,17 +63,6 @@ export interface AgentParts {
 }
 
 const SECOND_MS = 1_000;
-/**
- * The detector's garbage is small and short-lived: a small heap is enough and keeps its process lean. --optimize-for-size as in the
- * lean process, whose compile cache it shares.
- */
-const DETECTOR_FLAGS: readonly string[] = [
-  '--max-semi-space-size=1',
-  '--max-old-space-size=64',
-  '--optimize-for-size',
-  '--v8-pool-size=1',
-];
-
 /** Opens the storage and makes all parts. Rejects when the storage cannot be used. */
 export async function buildParts(config: AgentConfig, context: AgentContext): Promise<AgentParts> {
   const { log } = context;
@@ -110,12 +100,16 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
     },
     { preRollNs: secondsToNs(config.detector.pre_roll_s), postRollNs: secondsToNs(config.detector.post_roll_s) },
   );
-  const detector = new DetectorSupervisor(supervisorOptions(config, context), {
+  const detector = new DetectorNode(await detectorOptions(config, dataFolder, context), {
+    clock,
+    appendTelemetry: sinks.appendTelemetry,
     impact: (impact) => impacts.take(impact),
-    diagnostic: (diagnostic) => {
+    found: (finding) => impacts.takeFinding(finding, null),
+    update: (eventId, update) => impacts.update(clock.now(), eventId, update),
+    report: (diagnostic) => {
       report(diagnostic);
       // A detector that listens has told which model it listens with.
-      if (diagnostic.level === 'ok') session?.announce();
+      if (diagnostic.source === 'detector' && diagnostic.level === 'ok') session?.announce();
     },
   });
   const session = config.sync.enabled
@@ -217,26 +211,10 @@ function loggedReport(diagnostics: DiagnosticsNode, log: Log): Report {
   };
 }
 
-function supervisorOptions({ detector }: AgentConfig, context: AgentContext): SupervisorOptions {
-  const { programFolder, checkedModel } = context;
-  const modelPath = resolve(programFolder, detector.model);
-  return {
-    source: 'detector',
-    niceness: 0,
-    maxMemoryBytes: 200e6,
-    setup: { modelPath, checkedModel, thresholds: detector.thresholds, summaryPeriodS: 60, directions: true },
-    queueChunks: detector.queue_chunks,
-    hangTimeoutMs: detector.hang_timeout_s * SECOND_MS,
-    startTimeoutMs: detector.start_timeout_s * SECOND_MS,
-    entry: new URL('./detector/detector-process.ts', import.meta.url),
-    execArgv: DETECTOR_FLAGS,
-  };
-}
-
 interface SessionParts {
   readonly outbox: Outbox;
   readonly clock: SystemClock;
-  readonly detector: DetectorSupervisor;
+  readonly detector: DetectorNode;
   readonly recorder: RecorderNode;
   readonly report: Report;
   readonly version: string;

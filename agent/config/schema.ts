@@ -151,6 +151,17 @@ const detector = section('The impact detector in its own process.', {
     'none',
     'The ONNX model file; a relative path starts at the program.',
   ),
+  model_fp32: key(
+    z.string().default(''),
+    'none',
+    'The same model in fp32, listened with where it is faster; empty: NAME.fp32.onnx beside NAME.int8.onnx, if there is one.',
+  ),
+  candidate: key(
+    z.string().default(''),
+    'none',
+    'A model file that listens beside the model, in a process of its own, and is only compared with it; empty: none.',
+  ),
+  candidate_fp32: key(z.string().default(''), 'none', 'The candidate in fp32, as model_fp32.'),
   thresholds: key(
     z.record(z.string(), z.number().min(0).max(1)).default({}),
     'ratio',
@@ -159,9 +170,9 @@ const detector = section('The impact detector in its own process.', {
   pre_roll_s: key(z.number().min(0).max(30).default(2), 's', 'How much of all sensors a clip holds before the impact.'),
   post_roll_s: key(z.number().min(0).max(30).default(2), 's', 'How much of all sensors a clip holds after the impact.'),
   hang_timeout_s: key(
-    z.number().min(0.2).max(60).default(1.2),
+    z.number().min(0.2).max(60).default(0.6),
     's',
-    'A detector that makes no progress for this time is restarted.',
+    'A detector that makes no progress for this time is restarted; time in which it waits for its turn or for the disk counts in part.',
   ),
   start_timeout_s: key(
     z.number().min(1).max(300).default(30),
@@ -172,6 +183,28 @@ const detector = section('The impact detector in its own process.', {
     z.int().min(2).max(600).default(30),
     'count',
     'Sound chunks of 100 ms that may wait for the detector; more are missed and counted.',
+  ),
+  max_memory_mb: key(
+    z.int().min(50).max(4_000).default(250),
+    'none',
+    'A detector process that holds more megabytes is replaced by a new one, without missing anything.',
+  ),
+  report_period_s: key(
+    z.int().min(5).max(86_400).default(3_600),
+    's',
+    'The candidate is compared and drift is judged over so long.',
+  ),
+  drift_threshold: key(
+    z
+      .record(z.string().regex(/^(hellinger|kullback_leibler|average_pairwise)$/), z.number().min(0).max(1_000))
+      .default({}),
+    'none',
+    "Distance from the model's reference from which a feature has drifted, instead of the model's own, for instance {hellinger: 0.5}; average_pairwise is in shares of the feature's range.",
+  ),
+  drift_min_windows: key(
+    z.int().min(10).max(1_000_000).default(2_400),
+    'count',
+    'Drift is not judged over fewer windows than this.',
   ),
 });
 

@@ -9,7 +9,14 @@ import type { HealthReport } from './metrics.ts';
 /** What the parts of the agent say of themselves; asked at each report. */
 export type CollectParts = () => Omit<
   HealthReport,
-  'main' | 'detectorProcess' | 'rosProcess' | 'cpuRatio' | 'disk' | 'socTemperatureC' | 'eventLoopDelayS'
+  | 'main'
+  | 'detectorProcess'
+  | 'shadowProcess'
+  | 'rosProcess'
+  | 'cpuRatio'
+  | 'disk'
+  | 'socTemperatureC'
+  | 'eventLoopDelayS'
 >;
 
 /** What the node is connected to. */
@@ -70,14 +77,15 @@ export class HealthNode {
     const { clock, dataFolder, collect, appendTelemetry, onReport } = this.#parts;
     const collected = collect();
     const usageOf = (pid: number | null) => (pid === null ? null : readProcess(pid));
-    const [disk, socTemperatureC, detectorProcess, rosProcess] = await Promise.all([
+    const [disk, socTemperatureC, detectorProcess, shadowProcess, rosProcess] = await Promise.all([
       readDisk(dataFolder),
       readTemperature(),
       usageOf(collected.detector.pid),
+      usageOf(collected.detector.shadow?.pid ?? null),
       usageOf(collected.ros?.pid ?? null),
     ]);
     const main = ownUsage();
-    const others = [detectorProcess, rosProcess];
+    const others = [detectorProcess, shadowProcess, rosProcess];
     const cpuRatio = this.#cpuRatio([main, ...others]);
     const memoryBytes = [main, ...others].reduce((sum, usage) => sum + (usage?.memoryBytes ?? 0), 0);
     const eventLoopDelayS = this.#eventLoopDelay();
@@ -85,6 +93,7 @@ export class HealthNode {
       ...collected,
       main,
       detectorProcess,
+      shadowProcess,
       rosProcess,
       cpuRatio,
       disk,

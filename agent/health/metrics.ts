@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import type { Diagnostic } from '../../drivers/sample.ts';
 import type { ClockStatistics } from '../clock.ts';
 import type { ClockQuality } from '../clock-quality.ts';
-import type { SupervisorStatistics } from '../detector/supervisor.ts';
+import { addDetectorFigures } from '../detector/detector-figures.ts';
+import type { DetectorStatistics } from '../detector/detector-node.ts';
 import type { TopicStatistics } from '../graph.ts';
 import type { ImpactStatistics } from '../impacts/impact-node.ts';
 import type { TopicLoss } from '../recording/loss-ledger.ts';
@@ -18,6 +19,8 @@ import type { DiskSpace, ProcessUsage } from './machine.ts';
 export interface HealthReport {
   readonly main: ProcessUsage;
   readonly detectorProcess: ProcessUsage | null;
+  /** The candidate's; null without one. */
+  readonly shadowProcess: ProcessUsage | null;
   /** Null when the agent is not in ROS 2, or the process is not there just now. */
   readonly rosProcess: ProcessUsage | null;
   /** CPU of all processes together since the last report, in shares of one core. */
@@ -29,7 +32,7 @@ export interface HealthReport {
   readonly eventLoopDelayS: { readonly mean: number; readonly p99: number; readonly max: number };
   readonly topics: readonly TopicStatistics[];
   readonly diagnostics: readonly Diagnostic[];
-  readonly detector: SupervisorStatistics;
+  readonly detector: DetectorStatistics;
   readonly impacts: ImpactStatistics;
   readonly recorder: RecorderFigures;
   readonly outbox: OutboxFigures;
@@ -111,7 +114,8 @@ function addSynchroniser(out: Exposition, figures: SynchroniserFigures): void {
 function addMachine(out: Exposition, report: HealthReport): void {
   out.gauge('process_memory_bytes', 'Resident memory.', report.main.memoryBytes, { process: 'main' });
   out.counter('process_cpu_seconds_total', 'CPU time.', report.main.cpuS, { process: 'main' });
-  for (const [process, usage] of Object.entries({ detector: report.detectorProcess, ros: report.rosProcess })) {
+  const others = { detector: report.detectorProcess, shadow: report.shadowProcess, ros: report.rosProcess };
+  for (const [process, usage] of Object.entries(others)) {
     if (usage === null) continue;
     out.gauge('process_memory_bytes', 'Resident memory.', usage.memoryBytes, { process });
     out.counter('process_cpu_seconds_total', 'CPU time.', usage.cpuS, { process });
@@ -160,12 +164,8 @@ function addTopic(out: Exposition, { topic, published, subscriberErrors, encodeE
   out.counter('topic_encode_errors_total', 'Values that could not be encoded.', encodeErrors, { topic });
 }
 
-function addDetector(out: Exposition, detector: SupervisorStatistics, impacts: ImpactStatistics): void {
-  out.gauge('detector_running', 'Whether the detector listens.', detector.state === 'running' ? 1 : 0);
-  out.counter('detector_restarts_total', 'Restarts of the detector process.', detector.restarts);
-  out.counter('detector_chunks_total', 'Sound chunks heard.', detector.processedChunks);
-  out.counter('detector_missed_chunks_total', 'Sound chunks the detector never heard.', detector.missedChunks);
-  out.gauge('detector_queue_chunks', 'Sound chunks waiting for the detector.', detector.queuedChunks);
+function addDetector(out: Exposition, detector: DetectorStatistics, impacts: ImpactStatistics): void {
+  addDetectorFigures(out, detector);
   out.counter('impacts_total', 'Impacts detected.', impacts.events);
   out.counter('clips_total', 'Clips made.', impacts.clips);
   out.counter('clips_lost_total', 'Clips that could not be made.', impacts.lostClips);
