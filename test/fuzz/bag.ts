@@ -1,6 +1,7 @@
 /**
  * `npm run fuzz`: damages bags in 100 000 ways and holds what all bag tools stand on (info, verify, recover, reading in order, CDR) against what it
- * must do with them; with --tools, the commands that make files (recover, export, cut, merge) and the viewer's reading. Prints its seed.
+ * must do with them; with --tools, the commands that make files (recover, export, cut, merge) and the viewer's reading;
+ * with --models, model files instead (model.ts). Prints its seed.
  */
 
 import { parseArgs } from 'node:util';
@@ -12,12 +13,15 @@ const { values } = parseArgs({
     cases: { type: 'string', default: '100000' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000_000) },
     tools: { type: 'boolean' },
+    models: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   },
 });
 
 if (values.help) {
-  process.stdout.write('npm run fuzz -- [--cases N] [--seed N] [--tools]   (one case again: --cases 1 --seed N)\n');
+  process.stdout.write(
+    'npm run fuzz -- [--cases N] [--seed N] [--tools | --models]   (one case again: --cases 1 --seed N)\n',
+  );
 } else {
   const [cases, seed] = [Number(values.cases), Number(values.seed)];
   process.stdout.write(`${cases} cases from seed ${seed}\n`);
@@ -25,6 +29,10 @@ if (values.help) {
   const onProgress = (done: number): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${done} of ${cases}`);
   };
+  if (values.models) {
+    const { runModelFuzz } = await import('./model.ts');
+    process.exit((await runModelFuzz(seed, cases, onProgress)) ? 0 : 1);
+  }
   const tools = values.tools ? await toolCheck() : null;
   const report = await fuzzBags(seed, cases, onProgress, tools?.check);
   await tools?.end();

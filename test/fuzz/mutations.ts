@@ -21,7 +21,8 @@ export function below(random: Random, limit: number): number {
   return Math.floor(random() * limit);
 }
 
-function pick<T>(random: Random, values: readonly T[]): T {
+/** One of `values`, of which there must be some. */
+export function pick<T>(random: Random, values: readonly T[]): T {
   return values[below(random, values.length)] as T;
 }
 
@@ -100,6 +101,15 @@ const insertNoise: Mutate = (bytes, random) => {
   const at = below(random, bytes.byteLength);
   const noise = Buffer.from(Array.from({ length: below(random, 300) }, () => below(random, 256)));
   return Buffer.concat([bytes.subarray(0, at), noise, bytes.subarray(at)]);
+};
+
+/** What needs no knowledge of the format. */
+export const blindMutations: Readonly<Record<string, Mutate>> = {
+  'flip bits': flipBits,
+  'set bytes': setBytes,
+  truncate,
+  splice,
+  'insert noise': insertNoise,
 };
 
 const changeOpcode: Mutate = (bytes, random) => {
