@@ -7,7 +7,7 @@ import type { Model } from './package.ts';
 import { ModelSession } from './session.ts';
 import { lengthsInSamples } from './windows.ts';
 
-/** What was measured, ms of one window on one thread: the median, which a busy machine moves least. */
+/** What was measured: processor time of one window on one thread, ms, the median. Unlike the time that passes, a busy machine hardly moves it. */
 export interface PairFigures {
   readonly int8Ms: number;
   readonly fp32Ms: number;
@@ -32,9 +32,10 @@ export async function measurePair(int8: Model, fp32: Model, windows = 20): Promi
     const audio = noise(window, turn);
     // Who goes first finds a colder cache: by turns, too.
     for (const which of turn % 2 === 0 ? ([0, 1] as const) : ([1, 0] as const)) {
-      const startMs = performance.now();
+      const before = process.cpuUsage();
       await sessions[which].run(audio, 1);
-      if (turn >= 0) times[which].push(performance.now() - startMs);
+      const { user, system } = process.cpuUsage(before);
+      if (turn >= 0) times[which].push((user + system) / 1000);
     }
   }
   await Promise.all(sessions.map((session) => session.close()));
