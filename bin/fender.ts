@@ -7,6 +7,7 @@ import { centralCommand } from './commands/central.ts';
 import { demoCommand } from './commands/demo.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evaluateCommand } from './commands/evaluate.ts';
+import { modelCommand } from './commands/model.ts';
 import { nodeCommand } from './commands/node.ts';
 import { recordCommand } from './commands/record.ts';
 import { replayCommand } from './commands/replay.ts';
@@ -38,6 +39,7 @@ for (const command of [
   doctorCommand(),
   evaluateCommand(),
   replayCommand(),
+  modelCommand(),
   bagCommand(),
 ]) {
   inherit(command, program, `fender ${command.name()}`);

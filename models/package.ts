@@ -49,8 +49,9 @@ export async function readModelBytes(path: string, options: ReadModelOptions = {
   try {
     const file = await open(path, 'r');
     try {
-      const { size, isFile } = await file.stat().then((stat) => ({ size: stat.size, isFile: stat.isFile() }));
-      if (!isFile) throw unreadableFile(path, 'a file', 'a folder or device', 'Name the .onnx file itself.');
+      const stat = await file.stat();
+      const { size } = stat;
+      if (!stat.isFile()) throw unreadableFile(path, 'a file', 'a folder or device', 'Name the .onnx file itself.');
       if (size > most) throw tooLarge(path, size, most);
       return await file.readFile();
     } finally {
@@ -58,8 +59,9 @@ export async function readModelBytes(path: string, options: ReadModelOptions = {
     }
   } catch (cause) {
     if (cause instanceof ModelError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new ModelError('unreadable-model', `cannot read the model file ${path}: ${reason}`, { cause });
+    const { code, message } = cause as NodeJS.ErrnoException;
+    const found = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'no permission to read it' : message;
+    throw unreadableFile(path, 'a file that can be read', found, 'Correct the path or the permissions.');
   }
 }
 
