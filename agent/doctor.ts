@@ -3,6 +3,7 @@ import type { AgentConfig } from './config/schema.ts';
 import { checkBroker } from './doctor/broker.ts';
 import type { Check } from './doctor/check.ts';
 import { checkBme680, checkParticulate, checkSound } from './doctor/devices.ts';
+import { checkCandidate, checkListening, checkModelForm } from './doctor/listening.ts';
 import { checkClock, checkDataFolder, checkDisk, checkNode } from './doctor/machine.ts';
 import { checkModel } from './doctor/model.ts';
 import { checkRos } from './doctor/ros.ts';
@@ -10,7 +11,7 @@ import { checkRos } from './doctor/ros.ts';
 /** Checks everything that the agent needs with this configuration, in the order it is worth curing. Never rejects. */
 export async function doctor(config: AgentConfig, signal?: AbortSignal): Promise<Check[]> {
   const { sensors, detector, sync, graph, data_dir: dataFolder } = config;
-  const checks: readonly (() => Promise<Check>)[] = [
+  const checks: readonly (() => Promise<Check | null>)[] = [
     () => checkNode(),
     () => checkDataFolder(dataFolder),
     () => checkDisk(dataFolder),
@@ -19,13 +20,17 @@ export async function doctor(config: AgentConfig, signal?: AbortSignal): Promise
     () => checkBme680(sensors.bme680),
     () => checkSound(sensors.uma8),
     () => checkModel(detector, sensors.uma8.source === 'none' ? null : sensors.uma8.sample_rate_hz),
+    () => checkModelForm(config),
+    () => checkCandidate(config),
+    () => checkListening(config),
     () => checkBroker(sync),
     () => checkRos(graph),
   ];
   const results: Check[] = [];
   for (const check of checks) {
     if (signal?.aborted === true) break;
-    results.push(await check());
+    const result = await check();
+    if (result !== null) results.push(result);
   }
   return results;
 }
