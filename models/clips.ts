@@ -9,19 +9,25 @@ export interface Clip {
   readonly file: string;
   /** Absolute path of the sound. */
   readonly path: string;
+  /** Empty where the list does not say. */
   readonly fold: string;
+  /** What is heard; empty where the list does not say. */
   readonly class: string;
   /** `impact`, or anything else. */
   readonly group: string;
+  /** Which of the model's labels is right, from the column `label` where there is one; else empty. */
+  readonly label: string;
 }
 
 const COLUMNS = ['file', 'fold', 'class', 'group'] as const;
+/** What a row cannot do without. */
+const FILLED = ['file', 'group'] as const;
 /** Ten minutes at 48 kHz: a clip is short; anything longer is a mistake. */
 const MAX_CLIP_S = 600;
 
 /**
- * Reads a CSV (RFC 4180, header line, at least the columns file, fold, class, group in any order; others are
- * ignored). Throws ModelError `invalid-clips` naming the line and column at fault.
+ * Reads a CSV (RFC 4180, header line, at least the columns file, fold, class, group in any order, of which fold and class may
+ * be empty; `label` is read, others are ignored). Throws ModelError `invalid-clips` naming the line and column at fault.
  */
 export async function readClips(csvPath: string): Promise<Clip[]> {
   let text: string;
@@ -43,7 +49,7 @@ export async function readClips(csvPath: string): Promise<Clip[]> {
   const folder = dirname(resolve(csvPath));
   return rows.map((row, i) => {
     const at = (column: (typeof COLUMNS)[number]) => row[header.indexOf(column)] ?? '';
-    const empty = COLUMNS.find((column) => at(column) === '');
+    const empty = FILLED.find((column) => at(column) === '');
     if (row.length !== header.length || empty !== undefined) {
       const found = row.length === header.length ? `no ${empty}` : `${row.length} cells`;
       throw new ModelError(
@@ -52,7 +58,8 @@ export async function readClips(csvPath: string): Promise<Clip[]> {
       );
     }
     const file = at('file');
-    return { file, path: resolve(folder, file), fold: at('fold'), class: at('class'), group: at('group') };
+    const label = row[header.indexOf('label')] ?? '';
+    return { file, path: resolve(folder, file), fold: at('fold'), class: at('class'), group: at('group'), label };
   });
 }
 
@@ -95,6 +102,10 @@ export async function decodeClip(path: string, sampleRateHz: number, signal?: Ab
   if (bytes.length < 2) {
     throw new ModelError('unreadable-clip', `${path}: expected sound, found none`);
   }
+  if (bytes.length / 2 > MAX_CLIP_S * sampleRateHz) {
+    const cure = 'cut it into clips; for whole recordings there is fender replay';
+    throw new ModelError('unreadable-clip', `${path}: expected a clip of at most ${MAX_CLIP_S} s, found more; ${cure}`);
+  }
   const samples = new Float32Array(bytes.length >> 1);
   for (let i = 0; i < samples.length; i++) {
     samples[i] = bytes.readInt16LE(2 * i) / 32768;
@@ -105,7 +116,7 @@ export async function decodeClip(path: string, sampleRateHz: number, signal?: Ab
 function runSox(path: string, sampleRateHz: number, signal: AbortSignal | undefined): Promise<Buffer> {
   const output = ['-t', 'raw', '-r', String(sampleRateHz), '-e', 'signed', '-b', '16', '-L', '-c', '1', '-'];
   // A path that begins with a dash would be an option; ours is absolute or made so.
-  const child = spawn('sox', ['-D', resolve(path), ...output, 'trim', '0', String(MAX_CLIP_S)], {
+  const child = spawn('sox', ['-D', resolve(path), ...output, 'trim', '0', String(MAX_CLIP_S + 1)], {
     stdio: ['ignore', 'pipe', 'pipe'],
     ...(signal === undefined ? {} : { signal }),
   });

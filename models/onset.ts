@@ -7,20 +7,24 @@ const BLOCK_S = 0.005;
 /** Blocks that a rise is measured against. */
 const BEFORE = 10;
 
-/** A bounded history of block energies of a mono stream since its last reset. */
+/** A history of block energies of a mono stream since its last reset. */
 export class EnergyTrace {
   /** Samples in a block. */
   readonly block: number;
-  readonly #energies: Float64Array;
+  readonly #keepsAll: boolean;
+  #energies: Float64Array;
+  /** Blocks heard, and how many of them count. */
+  #heard = 0;
   #count = 0;
   #partial = 0;
   #inPartial = 0;
   #previous = 0;
 
-  /** `keptS`: how far back it is asked, in seconds. */
+  /** `keptS`: how far back it is asked, in seconds; Infinity keeps everything. */
   constructor(sampleRateHz: number, keptS: number) {
     this.block = Math.max(1, Math.round(sampleRateHz * BLOCK_S));
-    this.#energies = new Float64Array(Math.round(keptS / BLOCK_S));
+    this.#keepsAll = keptS === Number.POSITIVE_INFINITY;
+    this.#energies = new Float64Array(this.#keepsAll ? 1024 : Math.round(keptS / BLOCK_S));
   }
 
   push(samples: Float32Array): void {
@@ -29,20 +33,16 @@ export class EnergyTrace {
       this.#previous = sample;
       this.#partial += difference * difference;
       if (++this.#inPartial === this.block) {
-        this.#energies[this.#count % this.#energies.length] = this.#partial;
-        this.#count++;
+        this.#keep(this.#partial);
         this.#partial = 0;
         this.#inPartial = 0;
       }
     }
   }
 
-  /** Continues with blocks [from, to) of energies that `energiesOf` reckoned. */
-  pushEnergies(energies: Float64Array, from: number, to: number): void {
-    for (let at = from; at < to; at++) {
-      this.#energies[this.#count % this.#energies.length] = energies[at] ?? 0;
-      this.#count++;
-    }
+  /** Of a trace that keeps everything: answers as if it had heard the sound up to sample `to` and nothing after it. */
+  reach(to: number): void {
+    this.#count = Math.min(this.#heard, Math.floor(to / this.block));
   }
 
   /**
@@ -105,17 +105,23 @@ export class EnergyTrace {
     return Math.min(to, last * this.block);
   }
 
-  /** A copy of the blocks held, oldest first; those of the whole sound while it is not longer than what is kept. */
-  kept(): Float64Array {
-    const first = Math.max(0, this.#count - this.#energies.length);
-    return Float64Array.from({ length: this.#count - first }, (_, i) => this.#at(first + i));
-  }
-
   reset(): void {
+    this.#heard = 0;
     this.#count = 0;
     this.#partial = 0;
     this.#inPartial = 0;
     this.#previous = 0;
+  }
+
+  #keep(energy: number): void {
+    if (this.#keepsAll && this.#heard === this.#energies.length) {
+      const longer = new Float64Array(2 * this.#energies.length);
+      longer.set(this.#energies);
+      this.#energies = longer;
+    }
+    this.#energies[this.#heard % this.#energies.length] = energy;
+    this.#heard++;
+    this.#count = this.#heard;
   }
 
   #at(block: number): number {
@@ -134,12 +140,4 @@ export class EnergyTrace {
   #clamp(block: number): number {
     return Math.min(Math.max(block, this.#count - this.#energies.length, 0), this.#count);
   }
-}
-
-/** Energies of all whole blocks of a mono sound, as an EnergyTrace reckons them. */
-export function energiesOf(samples: Float32Array, sampleRateHz: number): Float64Array {
-  const seconds = samples.length / sampleRateHz;
-  const trace = new EnergyTrace(sampleRateHz, seconds + BLOCK_S);
-  trace.push(samples);
-  return trace.kept();
 }

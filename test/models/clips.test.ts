@@ -30,6 +30,7 @@ describe('a clip list', () => {
       fold: '1',
       class: 'knock',
       group: 'impact',
+      label: '',
     };
     expect(await readClips(path)).toEqual([expected]);
   });
@@ -40,9 +41,15 @@ describe('a clip list', () => {
     ['file,fold,class,group\n', 'at least one clip'],
     ['file,fold,class,group\na,1,b\n', 'clip 1: expected 4 cells, found 3 cells'],
     ['file,fold,class,group\na,1,b,\n', 'clip 1: expected 4 cells, found no group'],
+    ['file,fold,class,group\n,1,b,c\n', 'clip 1: expected 4 cells, found no file'],
     ['file,fold,class,group\na,1,"b,c\n', 'line 2'],
   ])('is refused with the reason: %j', async (text, reason) => {
     await expect(readClips(await list(text))).rejects.toThrow(reason);
+  });
+
+  test('may leave fold and class empty, and may say which label is right', async () => {
+    const [clip] = await readClips(await list('file,fold,class,group,label\na,,,impact,glass_break\n'));
+    expect(clip).toMatchObject({ fold: '', class: '', group: 'impact', label: 'glass_break' });
   });
 
   test('is refused when it is not there', async () => {
@@ -67,6 +74,14 @@ describe.skipIf(SKIP_SOX)(`decoding clips${SKIP_SOX ? ' (skipped: sox is not ins
     const samples = await decodeClip(path, 48_000);
     expect(samples.length).toBe(24_000);
     expect(Math.max(...samples)).toBeCloseTo(0.5, 1);
+  });
+
+  test('refuses a clip of more than ten minutes instead of cutting it', async () => {
+    const path = join(folder, 'long.wav');
+    spawnSync('sox', ['-n', '-r', '1000', '-c', '1', path, 'synth', '600.5', 'sine', '100']);
+    await expect(decodeClip(path, 1000)).rejects.toThrow(/long\.wav: expected a clip of at most 600 s, found more/);
+    spawnSync('sox', ['-n', '-r', '1000', '-c', '1', path, 'synth', '600', 'sine', '100']);
+    expect((await decodeClip(path, 1000)).length).toBe(600_000);
   });
 
   test('says which clip cannot be read and why', async () => {

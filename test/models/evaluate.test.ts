@@ -3,7 +3,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { clipScore, evaluate, formatEvaluation, windowScores } from '../../models/evaluate.ts';
+import { evaluate, windowScores } from '../../models/evaluate.ts';
+import { clipScore } from '../../models/evaluation-figures.ts';
+import { formatEvaluation } from '../../models/evaluation-text.ts';
 import type { Scorer } from '../../models/session.ts';
 import { testDescription } from './description.ts';
 

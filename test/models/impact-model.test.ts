@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Clip, decodeClip, readClips } from '../../models/clips.ts';
 import { type Detection, ImpactDetector } from '../../models/detector.ts';
-import { type EvaluationResult, evaluate, formatEvaluation } from '../../models/evaluate.ts';
+import { type EvaluationResult, evaluate } from '../../models/evaluate.ts';
+import { formatEvaluation } from '../../models/evaluation-text.ts';
 import { type Model, readModel } from '../../models/package.ts';
 import { ModelSession } from '../../models/session.ts';
 
