@@ -5,7 +5,7 @@
 import { z } from 'zod';
 
 /** What a key is measured in; `none` for names, paths and choices. */
-export type Unit = 'none' | 's' | 'ms' | 'Hz' | 'B' | '°C' | 'ratio' | 'count' | 'port';
+export type Unit = 'none' | 's' | 'ms' | 'Hz' | 'B' | '°C' | 'ratio' | 'µg/m³' | 'count' | 'port' | 'deg';
 
 declare module 'zod' {
   interface GlobalMeta {
@@ -97,6 +97,21 @@ const uma8 = section('The miniDSP UMA-8 microphone array.', {
     z.union([z.literal(16000), z.literal(44100), z.literal(48000)]).default(48000),
     'Hz',
     'Sampling rate: 16000, 44100 or 48000.',
+  ),
+  mount_yaw_deg: key(
+    z.number().min(-180).max(180).default(0),
+    'deg',
+    'Where the capsule of channel 1 points, seen from above: 0 ahead, 90 left, 180 behind, -90 right.',
+  ),
+  mount_pitch_deg: key(
+    z.number().min(-90).max(90).default(0),
+    'deg',
+    'How far the edge at channel 1 points down: 0 for a flat board, about 30 on a raked windshield.',
+  ),
+  mount_facing: key(
+    z.enum(['down', 'up']).default('down'),
+    'none',
+    'Where the capsules look: down into the cabin from the glass or the roof, or up from the dashboard.',
   ),
 });
 
@@ -207,6 +222,69 @@ const detector = section('The impact detector in its own process.', {
     'Drift is not judged over fewer windows than this.',
   ),
 });
+
+const ugM3 = z.number().min(5).max(1_000);
+const share = z.number().min(0.01).max(1);
+
+const air = section('Smoke and bad air in the cabin, found by the particle sensor and the gas sensor.', {
+  enabled: key(z.boolean().default(true), 'none', 'Whether the air is judged.'),
+  clips: key(
+    z.boolean().default(true),
+    'none',
+    'Whether an event of the air gets a clip, of the length of a snapshot.',
+  ),
+  raised_ugm3: key(
+    ugM3.default(35.5),
+    'µg/m³',
+    'PM2.5 above what is usual from which the air is bad; this and the next are where the air quality index of the EPA (2024) begins to be unhealthy for sensitive groups, very unhealthy and hazardous.',
+  ),
+  high_ugm3: key(ugM3.default(125.5), 'µg/m³', 'From this the level is high.'),
+  very_high_ugm3: key(ugM3.default(225.5), 'µg/m³', 'From this the level is very high.'),
+  baseline_limit_ugm3: key(
+    ugM3.default(35.4),
+    'µg/m³',
+    'What is usual follows the air over hours, but is never taken for more than this.',
+  ),
+  raised_gas_ratio: key(
+    share.default(0.5),
+    'ratio',
+    'Gas resistance by what is usual from which downwards the air is bad.',
+  ),
+  high_gas_ratio: key(share.default(0.3), 'ratio', 'From this downwards the level is high.'),
+  very_high_gas_ratio: key(share.default(0.15), 'ratio', 'From this downwards the level is very high.'),
+  humid_ratio: key(
+    share.default(0.85),
+    'ratio',
+    'From this relative humidity on particles may be droplets, and count only where the gas sensor agrees.',
+  ),
+  particle_warm_up_s: key(
+    z.number().min(0).max(3_600).default(30),
+    's',
+    'The particle sensor is not judged so long after its start: its fan needs 30 s.',
+  ),
+  gas_warm_up_s: key(
+    z.number().min(0).max(86_400).default(600),
+    's',
+    'The gas sensor is not judged so long after its start: its resistance rises while it burns in.',
+  ),
+  end_after_s: key(
+    z.number().min(1).max(3_600).default(60),
+    's',
+    'An event is over when the air was half way back to what is usual for so long.',
+  ),
+  longest_s: key(
+    z.number().min(60).max(86_400).default(7_200),
+    's',
+    'An event that lasts longer is ended, and the air of then is taken for usual.',
+  ),
+}).refine(
+  (air) =>
+    air.raised_ugm3 <= air.high_ugm3 &&
+    air.high_ugm3 <= air.very_high_ugm3 &&
+    air.raised_gas_ratio >= air.high_gas_ratio &&
+    air.high_gas_ratio >= air.very_high_gas_ratio,
+  'levels in order: raised, high, very high (particles rising, gas ratios falling)',
+);
 
 const outbox = section('The durable buffer of what central does not have yet.', {
   max_bytes: key(
@@ -403,6 +481,7 @@ export const agentConfigSchema = section('Configuration of the Fender agent, the
   synchroniser,
   recorder,
   detector,
+  air,
   outbox,
   sync,
   health,

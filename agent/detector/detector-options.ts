@@ -1,6 +1,7 @@
 /** Reads from the configuration how the agent listens. */
 import { join, resolve } from 'node:path';
 import type { AgentConfig } from '../config/schema.ts';
+import type { ArrayMount } from '../direction/array-mount.ts';
 import type { CheckedModel } from './checked-model.ts';
 import type { DetectorNodeOptions } from './detector-node.ts';
 import { findPair, type ModelPair, recallChoice } from './model-choice.ts';
@@ -35,7 +36,7 @@ export interface DetectorContext {
 
 /** The options of the detector; reads what was measured before from `dataFolder`. */
 export async function detectorOptions(
-  { detector }: AgentConfig,
+  { detector, sensors }: AgentConfig,
   dataFolder: string,
   { programFolder, checkedModel }: DetectorContext,
 ): Promise<DetectorNodeOptions> {
@@ -57,7 +58,7 @@ export async function detectorOptions(
         checkedModel: model.checkedModel,
         thresholds,
         summaryPeriodS: common.summaryPeriodS,
-        directions: true,
+        mount: mountOf(sensors.uma8),
       },
     },
     candidate: await candidateOptions(detector, dataFolder, pathOf),
@@ -68,6 +69,10 @@ export async function detectorOptions(
     reportPeriodMs: detector.report_period_s * SECOND_MS,
     measureAfterMs: MEASURE_AFTER_MS,
   };
+}
+
+function mountOf({ mount_yaw_deg, mount_pitch_deg, mount_facing }: AgentConfig['sensors']['uma8']): ArrayMount {
+  return { yawDeg: mount_yaw_deg, pitchDeg: mount_pitch_deg, facing: mount_facing };
 }
 
 async function candidateOptions(
@@ -86,7 +91,7 @@ async function candidateOptions(
     ...common,
     source: 'shadow',
     niceness: CANDIDATE_NICENESS,
-    setup: { modelPath, checkedModel, thresholds: {}, summaryPeriodS, directions: false },
+    setup: { modelPath, checkedModel, thresholds: {}, summaryPeriodS, mount: null },
     pair,
     choice,
     choiceFile,

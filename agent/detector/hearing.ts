@@ -1,9 +1,10 @@
 /** What the detector process hears with: a model's session, the detector that makes events of its scores, and what is counted. */
-import { ImpactDetector } from '../../models/detector.ts';
+import { type Detection, ImpactDetector } from '../../models/detector.ts';
 import { ModelSession, type Scorer } from '../../models/session.ts';
 import { lengthsInSamples } from '../../models/windows.ts';
+import { DirectionFinder } from '../direction/direction-finder.ts';
 import { loadModel } from './checked-model.ts';
-import type { DetectorSetup } from './protocol.ts';
+import type { DetectorSetup, HeardImpact } from './protocol.ts';
 import type { Hearing } from './serve.ts';
 import { WindowCounts } from './window-counts.ts';
 
@@ -28,14 +29,25 @@ export async function openHearing(setup: DetectorSetup): Promise<Hearing> {
     channels,
     onScores: (scores, startNs, samples) => counts.count(scores, startNs, samples),
   });
+  const finder = setup.mount === null ? null : new DirectionFinder({ sampleRateHz, channels, mount: setup.mount });
   // A model that cannot score is found out here, and the first run, which is slow, is over before sound comes.
   await session.run(new Float32Array(lengthsInSamples(description.input).window), 1);
   const { name, version, precision, input, drift_reference } = description;
   return {
     about: { model: { name, version }, precision, window_s: input.window_s, hop_s: input.hop_s, drift_reference },
-    push: (pcm, firstSampleNs) => detector.push(pcm, firstSampleNs),
-    flush: () => detector.flush(),
+    push: async (pcm, firstSampleNs) => {
+      finder?.push(pcm, firstSampleNs);
+      return located(await detector.push(pcm, firstSampleNs), finder);
+    },
+    flush: async () => located(await detector.flush(), finder),
     takeWindows: () => counts.takeWindows(),
     takeSummary: () => counts.takeSummary(),
   };
+}
+
+function located(detections: readonly Detection[], finder: DirectionFinder | null): HeardImpact[] {
+  return detections.map((detection) => {
+    const direction = finder?.at(detection.onsetNs) ?? null;
+    return direction === null ? detection : { ...detection, direction };
+  });
 }

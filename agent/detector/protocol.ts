@@ -3,6 +3,7 @@
  * report up.
  */
 
+import type { ArrayMount } from '../direction/array-mount.ts';
 import type { Direction } from '../direction/direction.ts';
 import type { CheckedModel } from './checked-model.ts';
 import type { ReadyReport, ScoredWindow, SummaryReport } from './window-reports.ts';
@@ -32,8 +33,8 @@ export interface DetectorSetup {
   readonly channels: number;
   /** What is counted is told this often, and so much is lost with a process that dies. */
   readonly summaryPeriodS: number;
-  /** Whether impacts get a direction; the candidate's are counted only. */
-  readonly directions: boolean;
+  /** How the array is mounted, so that impacts get a direction; null for the candidate, whose are counted only. */
+  readonly mount: ArrayMount | null;
 }
 
 /** One impact as the detector process heard it; times in the time base of the sound it was given. */

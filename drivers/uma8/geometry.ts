@@ -16,9 +16,11 @@ const SOUND_SPEED_MPS = 343.2;
 const CIRCLE_RADIUS_M = 0.043;
 
 /**
- * The eight microphones in channel order. Channel 0 is the capsule in the middle, channels 1 to 6 sit on a 43 mm circle every
- * 60°, beginning forward and turning left (anticlockwise from above). The board carries these seven; channel 7 is its free PDM input, here
- * with a microphone at the foot of the mount, 60 mm behind the centre and 20 mm below it (hardware/uma8.md).
+ * The eight microphones in channel order, of a board that faces down (capsules towards the cabin, as under the glass). Channel 0 is
+ * the capsule in the middle, channels 1 to 6 sit on a 43 mm circle every 60°, beginning forward and turning left (anticlockwise from
+ * above; looking at the capsules they turn clockwise, as in config/odaslive/minidsp.cfg of introlab/odas). The board carries these
+ * seven; channel 7 is its free PDM input, here with a microphone at the foot of the mount, 60 mm behind the centre and 20 mm below it
+ * (hardware/uma8.md).
  */
 export const MICROPHONES: readonly Position[] = [
   { x: 0, y: 0, z: 0 },

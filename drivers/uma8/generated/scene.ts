@@ -2,7 +2,7 @@
  * Owns the whole generated sound at the array: a drive, impacts and harmless sounds in space, brought to the eight microphones
  * with fractional delays, gains and noise of their own, block by block and without end, and the truth about the impacts.
  */
-import { MICROPHONES, type Path, pathsFrom } from '../geometry.ts';
+import { MICROPHONES, type Path, type Position, pathsFrom } from '../geometry.ts';
 import { addDelayed, Bus, HISTORY_FRAMES } from '../placement.ts';
 import { bodyImpact } from './body-impact.ts';
 import { confuser } from './confuser.ts';
@@ -43,6 +43,10 @@ export interface TruthEntry {
   /** What kind it is within its label: `stone`, `knock`, `bottle` … */
   readonly kind: string;
   readonly snrDb: number;
+  /** Where it sounded, seen from the array: 0 = ahead, +90 = left, −180 to 180; above the array's plane; and how far away. */
+  readonly azimuthDeg: number;
+  readonly elevationDeg: number;
+  readonly distanceM: number;
 }
 
 /** One harmless sound. */
@@ -204,7 +208,7 @@ export class Scene {
     const snrDb = random.between(...this.#options.snrDb);
     // Never louder than a peak a little over full scale: the converter clips, as the real one does.
     const gain = Math.min(1.2, this.#levelFor(snrDb) / extent.loudestRms);
-    this.#addVoice(samples, gain, random, this.#nextImpactFrame);
+    const place = this.#addVoice(samples, gain, random, this.#nextImpactFrame);
     const onsetFrame = this.#nextImpactFrame + extent.onsetFrame;
     const endFrame = this.#nextImpactFrame + extent.endFrame;
     this.#nextImpactFrame = this.#after(endFrame, this.#options.eventsPerMinute, this.#impacts);
@@ -214,6 +218,9 @@ export class Scene {
       endS: endFrame / this.sampleRateHz,
       kind,
       snrDb,
+      azimuthDeg: (Math.atan2(place.y, place.x) * 180) / Math.PI,
+      elevationDeg: (Math.atan2(place.z, Math.hypot(place.x, place.y)) * 180) / Math.PI,
+      distanceM: Math.hypot(place.x, place.y, place.z),
     };
   }
 
@@ -243,11 +250,12 @@ export class Scene {
   }
 
   /** Puts a sound at a random place round the vehicle, 0.4 to 3 m away. */
-  #addVoice(samples: Float32Array, gain: number, random: Random, startFrame: number): void {
+  #addVoice(samples: Float32Array, gain: number, random: Random, startFrame: number): Position {
     const azimuth = random.between(-Math.PI, Math.PI);
     const distance = random.logBetween(0.4, 3);
     const source = { x: distance * Math.cos(azimuth), y: distance * Math.sin(azimuth), z: random.between(-0.8, 0.5) };
     this.#voices.push({ samples, gain, paths: pathsFrom(source, this.sampleRateHz), startFrame });
+    return source;
   }
 
   #addVoices(): void {

@@ -1,55 +1,15 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import {
-  DetectorSupervisor,
-  type Impact,
-  type ModelSetup,
-  type SupervisorOptions,
-} from '../../../agent/detector/supervisor.ts';
-import type { AudioChunk, Diagnostic } from '../../../drivers/sample.ts';
-
-const FRAMES = 480;
-const CHANNELS = 8;
-const CHUNK_NS = 100_000_000n;
-const UTC_NS = 1_700_000_000_000_000_000n;
-
-function chunk(index: number, value: number): AudioChunk {
-  const monotonicNs = BigInt(index) * CHUNK_NS;
-  const stamp = {
-    capturedAtNs: UTC_NS + monotonicNs,
-    monotonicNs,
-    bootId: 'b',
-    synchronised: true,
-    estimatedErrorNs: 1n,
-  };
-  const pcm = new Int16Array(FRAMES * CHANNELS).fill(value);
-  return { stamp, firstFrame: BigInt(index * FRAMES), sampleRateHz: 4_800, channels: CHANNELS, frames: FRAMES, pcm };
-}
+import { DetectorSupervisor, type Impact, type SupervisorOptions } from '../../../agent/detector/supervisor.ts';
+import type { Diagnostic } from '../../../drivers/sample.ts';
+import { CHUNK_NS, chunk, optionsOf, setupOf, UTC_NS } from './pushed-sound.ts';
 
 const running: DetectorSupervisor[] = [];
-const setupOf = (modelPath: string): ModelSetup => ({
-  modelPath,
-  checkedModel: null,
-  thresholds: {},
-  summaryPeriodS: 60,
-  directions: false,
-});
 
 function supervise(options: Partial<SupervisorOptions> = {}) {
   const impacts: Impact[] = [];
   const diagnostics: Diagnostic[] = [];
   const supervisor = new DetectorSupervisor(
-    {
-      source: 'detector',
-      setup: setupOf('threshold.onnx'),
-      niceness: 0,
-      maxMemoryBytes: 1e9,
-      queueChunks: 30,
-      hangTimeoutMs: 600,
-      startTimeoutMs: 20_000,
-      entry: new URL('./fake-detector-process.ts', import.meta.url),
-      execArgv: [],
-      ...options,
-    },
+    { ...optionsOf('threshold.onnx'), ...options },
     { impact: (impact) => impacts.push(impact), diagnostic: (diagnostic) => diagnostics.push(diagnostic) },
   );
   supervisor.start();
@@ -157,5 +117,73 @@ describe('the detector supervisor', () => {
     expect(impacts.map((impact) => impact.stamp.monotonicNs)).toEqual([19n * CHUNK_NS]);
     expect(() => process.kill(pid, 0)).toThrow(/ESRCH/);
     expect(supervisor.statistics().state).toBe('stopped');
+  });
+
+  it('a process that loops for ever is found out as one that is stopped, and costs the sound that made it', async () => {
+    const { supervisor, impacts } = supervise();
+    supervisor.push(chunk(0, 0));
+    await until(() => supervisor.statistics().processedChunks === 1);
+    for (let index = 1; index < 8; index += 1) supervisor.push(chunk(index, index === 3 ? 12_346 : 0));
+    await until(() => supervisor.statistics().processedChunks === 7);
+    expect(supervisor.statistics()).toMatchObject({
+      restartsBy: { died: 0, hung: 2, memory: 0 },
+      missedChunks: 1,
+      scoredWindows: 7,
+      missedWindows: 1,
+    });
+    expect(impacts).toHaveLength(0);
+  });
+
+  it('a process that grows is replaced without missing a window', async () => {
+    const { supervisor, diagnostics } = supervise({ setup: setupOf('leaky.onnx'), maxMemoryBytes: 250e6 });
+    let index = 0;
+    await vi.waitFor(
+      () => {
+        supervisor.push(chunk(index, 0));
+        index += 1;
+        expect(supervisor.statistics().restarts).toBeGreaterThan(0);
+        expect(supervisor.statistics().state).toBe('running');
+      },
+      { timeout: 20_000, interval: 100 },
+    );
+    await until(() => supervisor.statistics().processedChunks === index);
+    expect(supervisor.statistics()).toMatchObject({ missedWindows: 0, scoredWindows: index });
+    expect(supervisor.statistics().restartsBy.memory).toBeGreaterThan(0);
+    expect(diagnostics.find(({ code, message }) => code === 'memory' || message.includes('MB'))).toBeDefined();
+  });
+
+  it('another model takes over without a window lost or an impact told twice; one that cannot load changes nothing', async () => {
+    const { supervisor, impacts } = supervise();
+    const pids = new Set<number | null>();
+    let index = 0;
+    const push = (loud: boolean): void => {
+      supervisor.push(chunk(index, loud ? 30_000 : 0));
+      index += 1;
+    };
+    push(false);
+    await until(() => supervisor.statistics().processedChunks === 1);
+    for (const modelPath of ['other.onnx', 'broken.onnx', 'threshold.onnx']) {
+      pids.add(supervisor.statistics().pid);
+      push(true);
+      const swapped = supervisor.swap({ modelPath }).then(
+        () => 'swapped',
+        (error: Error) => error.message,
+      );
+      await expect(supervisor.swap({ modelPath })).rejects.toThrow('expected no swap under way');
+      for (let more = 0; more < 10; more += 1) push(false);
+      expect(await swapped).toMatch(modelPath === 'broken.onnx' ? /found a broken file/ : 'swapped');
+      await until(() => supervisor.statistics().processedChunks === index);
+    }
+    expect(pids.size).toBe(2);
+    expect(impacts.map(({ stamp }) => stamp.monotonicNs / CHUNK_NS)).toEqual([1n, 12n, 23n]);
+    expect(supervisor.statistics()).toMatchObject({ swaps: 2, restarts: 0, missedWindows: 0, scoredWindows: index });
+  });
+
+  it('a process that talks nonsense is heard as far as it makes sense', async () => {
+    const { supervisor, impacts } = supervise({ setup: setupOf('liar.onnx') });
+    for (let index = 0; index < 10; index += 1) supervisor.push(chunk(index, index === 5 ? 30_000 : 0));
+    await until(() => supervisor.statistics().processedChunks === 10);
+    expect(impacts).toHaveLength(1);
+    expect(supervisor.statistics()).toMatchObject({ restarts: 0, missedWindows: 0 });
   });
 });

@@ -1,0 +1,143 @@
+/**
+ * Owns finding where a sound came from: keeps the latest sound of the array and computes only when it is asked about an event, from
+ * the first tenth of a second after its onset, against the background before it.
+ */
+import type { Position } from '../../drivers/uma8/geometry.ts';
+import { type ArrayMount, CAPSULES, mountedCapsules } from './array-mount.ts';
+import { type Direction, sideOf, wrapDegrees } from './direction.ts';
+import { SoundRing } from './sound-ring.ts';
+import { type Steered, steer } from './steered-response.ts';
+import { FRAME, type Weighting, whitenedSpectra } from './whitened-spectra.ts';
+
+/** What the finder is built for. */
+export interface DirectionOptions {
+  readonly sampleRateHz: number;
+  /** Interleaved channels of the sound pushed; the first seven are the capsules. */
+  readonly channels: number;
+  readonly mount: ArrayMount;
+}
+
+/** How much sound is kept: an event is told about 0.6 s after its onset, after up to 1 s of window. 2.3 MB. */
+const KEPT_S = 3;
+/** The event: from before the onset, which is known to some 30 ms, until reflections have taken over. */
+const BEFORE_S = 0.03;
+const AFTER_S = 0.1;
+/** The background: this long, until the event may have begun. */
+const BACKGROUND_S = 0.4;
+const APART_S = 0.01;
+/** Measured on simulated events: `npm run bench -- --only direction`. */
+const WEIGHTING: Weighting = { lowHz: 500, highHz: 12_000, background: 3 };
+/** Fewer capsules than these tell no direction in a plane. */
+const LEAST_CAPSULES = 3;
+/** Twice the least area of the triangle of three capsules, in m²; that of neighbours on the board is 16 cm². */
+const LEAST_AREA_M2 = 1e-4;
+/** A capsule this much quieter than the others is deaf. */
+const DEAF_RATIO = 0.03;
+/** A capsule of which so many samples are at the converter's limits has lost its phases. */
+const CLIPPED_RATIO = 0.05;
+/** A capsule that agrees so much less than the others do is left out, up to so many; where all disagree it is the sound. */
+const ODD_RATIO = 0.4;
+const LEAST_AGREEMENT = 0.1;
+const MOST_ODD = 2;
+/** Logistic regression of "within 20°" on simulated events (`npm run bench -- --only direction`). */
+const CONFIDENCE = { base: -3, byAgreement: 4, byContrast: 10, byWeight: 1, byMissing: -0.5 };
+/** Below this there is no telling: blind guessing is within 20° once in nine times. */
+const LEAST_CONFIDENCE = 0.25;
+
+/** The directions of one stream's events. */
+export class DirectionFinder {
+  readonly #options: DirectionOptions;
+  readonly #ring: SoundRing;
+  readonly #capsules: readonly Position[];
+
+  constructor(options: DirectionOptions) {
+    this.#options = options;
+    this.#ring = new SoundRing(options.sampleRateHz, options.channels, KEPT_S);
+    this.#capsules = mountedCapsules(options.mount).slice(0, options.channels);
+  }
+
+  /** Takes interleaved Int16 frames, read only during the call; `firstSampleNs` in the time base that `at` is asked in. */
+  push(pcm: Int16Array, firstSampleNs: bigint): void {
+    this.#ring.push(pcm, firstSampleNs);
+  }
+
+  /** Forgets all sound. */
+  clear(): void {
+    this.#ring.clear();
+  }
+
+  /** Where the event with this onset came from; null when there is no telling. */
+  at(onsetNs: bigint): Direction | null {
+    const { sampleRateHz } = this.#options;
+    const [first, last] = this.#ring.held;
+    const onset = Math.round(this.#ring.frameAt(onsetNs));
+    const begin = onset - Math.round(BEFORE_S * sampleRateHz);
+    const end = Math.min(last, onset + Math.round(AFTER_S * sampleRateHz));
+    const quiet = begin - Math.round(APART_S * sampleRateHz);
+    const from = Math.max(first, quiet - Math.round(BACKGROUND_S * sampleRateHz));
+    if (quiet - from < FRAME || end - onset < FRAME) return null;
+    let heard = this.#capsules
+      .map((place, channel) => ({ place, line: this.#ring.read(channel, from, end) }))
+      .filter(({ line }) => hears(line));
+    heard = heard.filter(({ line }) => loudness(line) > DEAF_RATIO * median(heard.map((each) => loudness(each.line))));
+    for (let left = MOST_ODD; ; left--) {
+      if (!tellsAzimuth(heard.map(({ place }) => place))) return null;
+      const lines = heard.map(({ line }) => line);
+      const spectra = whitenedSpectra(lines, [0, quiet - from], [begin - from, end - from], sampleRateHz, WEIGHTING);
+      const places = heard.map(({ place }) => place);
+      const steered = steer(spectra, places, sampleRateHz);
+      if (steered === null) return null;
+      const odd = left > 0 && heard.length > LEAST_CAPSULES + 1 ? oddCapsule(steered.byCapsule) : null;
+      if (odd === null) return told(steered, spectra.weight, heard.length);
+      heard = heard.filter((_, i) => i !== odd);
+    }
+  }
+}
+
+/** Whether a capsule works: it moves, and is not held at the converter's limits. */
+function hears(line: Float64Array): boolean {
+  let clipped = 0;
+  for (const sample of line) if (sample >= 32_767 || sample <= -32_768) clipped += 1;
+  return loudness(line) > 0 && clipped < CLIPPED_RATIO * line.length;
+}
+
+/** Root mean square about the mean. */
+function loudness(line: Float64Array): number {
+  const mean = line.reduce((sum, sample) => sum + sample, 0) / line.length;
+  return Math.sqrt(line.reduce((sum, sample) => sum + (sample - mean) ** 2, 0) / line.length);
+}
+
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
+}
+
+/** Whether so many capsules in such places hear left from right and ahead from behind: three that are not in one line. */
+function tellsAzimuth(places: readonly Position[]): boolean {
+  const [first, ...others] = places;
+  if (first === undefined || places.length < LEAST_CAPSULES) return false;
+  const [second, ...more] = others;
+  if (second === undefined) return false;
+  const [x, y] = [second.x - first.x, second.y - first.y];
+  return more.some((place) => Math.abs(x * (place.y - first.y) - y * (place.x - first.x)) > LEAST_AREA_M2);
+}
+
+/** The capsule that disagrees with the others where they agree: dead in another way, or on another channel than it should be. */
+function oddCapsule(byCapsule: readonly number[]): number | null {
+  const worst = byCapsule.indexOf(Math.min(...byCapsule));
+  const others = median(byCapsule.filter((_, i) => i !== worst));
+  return others > LEAST_AGREEMENT && (byCapsule[worst] as number) < ODD_RATIO * others ? worst : null;
+}
+
+function told({ azimuthDeg, agreement, elsewhere }: Steered, weight: number, capsules: number): Direction | null {
+  const { base, byAgreement, byContrast, byWeight, byMissing } = CONFIDENCE;
+  const logit =
+    base +
+    byAgreement * agreement +
+    byContrast * (agreement - elsewhere) +
+    byWeight * Math.log10(weight) +
+    byMissing * (CAPSULES - capsules);
+  const confidence = 1 / (1 + Math.exp(-logit));
+  if (confidence < LEAST_CONFIDENCE) return null;
+  const azimuth = wrapDegrees(Math.round(10 * azimuthDeg) / 10);
+  return { azimuthDeg: azimuth, side: sideOf(azimuth), confidence: Math.round(1000 * confidence) / 1000 };
+}

@@ -1,0 +1,118 @@
+/**
+ * Owns what the capsules have in common while something sounds: cross-spectra of which only the phases count (the phase transform
+ * of Knapp & Carter 1976), weighted by how far each time and frequency stands out of the background.
+ */
+import { Fft } from './fft.ts';
+
+/** Frames of 10.7 ms at 48 kHz, half overlapping: short against what walls give back later, long against the array's 0.25 ms. */
+export const FRAME = 512;
+const HOP = FRAME / 2;
+
+/** How time and frequency are weighted. */
+export interface Weighting {
+  /** Band in Hz: below, the array is small against the wave; above, capsules differ and sounds have little. */
+  readonly lowHz: number;
+  readonly highHz: number;
+  /** How many times the background's power is taken off. */
+  readonly background: number;
+}
+
+/** Phases of all pairs of capsules over the band. */
+export interface WhitenedSpectra {
+  /** Of the first bin, and of the last. */
+  readonly firstBin: number;
+  readonly lastBin: number;
+  /** By pair (0,1) (0,2) … (1,2) …: sums of weight · exp(i(φ_a − φ_b)) by bin from `firstBin`. */
+  readonly pairs: readonly (readonly [a: number, b: number])[];
+  readonly real: readonly Float64Array[];
+  readonly imaginary: readonly Float64Array[];
+  /** Sum of all weights: how many bins of how many frames stood out. */
+  readonly weight: number;
+}
+
+const fft = new Fft(FRAME);
+const window = Float64Array.from({ length: FRAME }, (_, i) => Math.sin((Math.PI * (i + 0.5)) / FRAME) ** 2);
+
+/**
+ * Of lines of sound (one a capsule, equal lengths): `background` [from, to) tells what is there anyway, `event` [from, to) is looked at;
+ * in samples of the lines, both at least FRAME long.
+ */
+export function whitenedSpectra(
+  lines: readonly Float64Array[],
+  background: readonly [from: number, to: number],
+  event: readonly [from: number, to: number],
+  sampleRateHz: number,
+  weighting: Weighting,
+): WhitenedSpectra {
+  const firstBin = Math.max(1, Math.ceil((weighting.lowHz * FRAME) / sampleRateHz));
+  const lastBin = Math.min(FRAME / 2 - 1, Math.floor((weighting.highHz * FRAME) / sampleRateHz));
+  const bins = lastBin - firstBin + 1;
+  const pairs = lines.flatMap((_, a) => lines.slice(a + 1).map((_, i) => [a, a + 1 + i] as const));
+  const real = pairs.map(() => new Float64Array(bins));
+  const imaginary = pairs.map(() => new Float64Array(bins));
+  const noise = backgroundPower(lines, background, firstBin, bins);
+  let total = 0;
+  for (let begin = event[0]; begin + FRAME <= event[1]; begin += HOP) {
+    const spectra = lines.map((line) => phases(line, begin, firstBin, bins));
+    for (let k = 0; k < bins; k++) {
+      const power = spectra.reduce((sum, each) => sum + (each.power[k] as number), 0) / lines.length;
+      const weight = 1 - (weighting.background * (noise[k] as number)) / power;
+      if (!(weight > 0)) continue;
+      total += weight;
+      for (let p = 0; p < pairs.length; p++) {
+        const [i, j] = pairs[p] as readonly [number, number];
+        const [a, b] = [spectra[i] as Phases, spectra[j] as Phases];
+        const [ar, ai] = [a.real[k] as number, a.imaginary[k] as number];
+        const [br, bi] = [b.real[k] as number, b.imaginary[k] as number];
+        (real[p] as Float64Array)[k] = ((real[p] as Float64Array)[k] as number) + weight * (ar * br + ai * bi);
+        (imaginary[p] as Float64Array)[k] =
+          ((imaginary[p] as Float64Array)[k] as number) + weight * (ai * br - ar * bi);
+      }
+    }
+  }
+  return { firstBin, lastBin, pairs, real, imaginary, weight: total };
+}
+
+/** Mean power by bin, over capsules and frames. */
+function backgroundPower(
+  lines: readonly Float64Array[],
+  [from, to]: readonly [number, number],
+  firstBin: number,
+  bins: number,
+): Float64Array {
+  const power = new Float64Array(bins);
+  let frames = 0;
+  // Not overlapping: twice the work would tell little more.
+  for (let begin = from; begin + FRAME <= to; begin += FRAME) {
+    for (const line of lines) {
+      const spectrum = phases(line, begin, firstBin, bins);
+      for (let k = 0; k < bins; k++) power[k] = (power[k] as number) + (spectrum.power[k] as number);
+    }
+    frames += 1;
+  }
+  return power.map((sum) => sum / Math.max(1, frames * lines.length));
+}
+
+interface Phases {
+  readonly power: Float64Array;
+  /** exp(iφ). */
+  readonly real: Float64Array;
+  readonly imaginary: Float64Array;
+}
+
+function phases(line: Float64Array, begin: number, firstBin: number, bins: number): Phases {
+  const real = new Float64Array(FRAME);
+  const imaginary = new Float64Array(FRAME);
+  for (let i = 0; i < FRAME; i++) real[i] = (line[begin + i] as number) * (window[i] as number);
+  fft.forward(real, imaginary);
+  const power = new Float64Array(bins);
+  for (let k = 0; k < bins; k++) {
+    const [re, im] = [real[firstBin + k] as number, imaginary[firstBin + k] as number];
+    const square = re * re + im * im;
+    const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
+    power[k] = square;
+    real[k] = re * scale;
+    imaginary[k] = im * scale;
+  }
+  return { power, real, imaginary };
+}
