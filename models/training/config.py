@@ -82,7 +82,9 @@ ARCHITECTURES = {
     "ds_cnn": Section({
         "name": one_of("ds_cnn"),
         "networks": whole(1, 16, 1),
-        "width": whole(2, 256),
+        "stem": whole(2, 256),
+        "blocks": Field("a list of [channels, stride], channels 4 to 1024, stride 1 or 2",
+                        lambda v: isinstance(v, list) and v != [] and all(isinstance(b, list) and len(b) == 2 and 4 <= b[0] <= 1024 and b[1] in (1, 2) for b in v)),
         "dropout": number(0, 0.9, 0.3),
     }),
     "trees": Section({
@@ -98,9 +100,11 @@ ARCHITECTURES = {
 }
 
 AUGMENTATION = Section({
+    # How many windows are made: a labelled clip, an unlabelled clip, a minute of generated sound.
+    "windows": Section({kind: whole(1, 100_000) for kind in ("labelled", "unlabelled", "generated")}),
     # Share of training windows by kind; they are scaled to sum to one.
     "shares": Section({kind: RATIO for kind in
-                       ("real_impact", "generated_impact", "confuser", "background", "generated_drive")}),
+                       ("real_impact", "generated_impact", "confuser", "background", "generated_drive", "unlabelled")}),
     "peak_share": RATIO,
     "mix_impact": RATIO,
     "mix_other": RATIO,
@@ -111,6 +115,8 @@ AUGMENTATION = Section({
     "high_pass": RATIO,
     "echo": RATIO,
     "noise": RATIO,
+    "array": number(0, 1, 0.3),
+    "clip": number(0, 1, 0.1),
     "mask": RATIO,
     "mask_bands": whole(2, 64),
     "mask_frames": whole(2, 90),
@@ -125,9 +131,12 @@ OPTIMISER = Section({
 }, optional=True)
 
 DISTILLATION = Section({
-    "teacher": text(words="the teacher's file name"),
+    "teacher": text(r"[^/]+", "the name of an ONNX file in the cache folder"),
     "sha256": text(r"[0-9a-f]{64}", "64 hexadecimal digits"),
     "source": text(words="where the teacher comes from, with its licence"),
+    "posterior": RATIO,  # share of what its head says in the targets of labelled windows
+    "embedding": number(0, 100),  # weights of copying its embedding and its tags
+    "tags": number(0, 100),
 }, optional=True)
 
 GENERATED = Section({

@@ -1,70 +1,25 @@
-"""Draws training windows: places impacts and other sounds in windows, mixes them, and varies them in the domain of mel
-powers, where mixing is adding, colouring is a gain per band and an echo is a smear along time."""
+"""Pools of finished training windows, and batches drawn from them. A pool holds the windows of one fold only (or of generated sound), as
+mel powers beside the teacher's answers, so that what a network learns from can be chosen fold by fold."""
 
-from dataclasses import dataclass, field
+import hashlib
+import json
+import multiprocessing
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
+import augment
 import data
+import distill
 import frontend
 import generated
+from augment import Sound
 
 FRAMES, BANDS = frontend.FRAMES, frontend.MEL_BANDS
-
-
-@dataclass
-class Source:
-    """One sound as it can be cut: rows [start, start + length) of the store, and frames worth looking at."""
-
-    start: int
-    length: int
-    peaks: np.ndarray
-    fine: int
-
-
-@dataclass
-class Store:
-    """All mel powers end to end, and per fine class the sounds: [class][sound][variant]."""
-
-    power: torch.Tensor
-    sounds: dict[int, list[list[Source]]] = field(default_factory=dict)
-    classes: list[str] = field(default_factory=list)  # fine classes
-    labels_of_classes: list[int] = field(default_factory=list)
-    shares: dict[int, float] = field(default_factory=dict)
-    quiet: list[int] = field(default_factory=list)  # fine classes that may lie under an impact
-
-
-def open_store(clips: list[data.Clip], config: dict, work: data.Work) -> Store:
-    """Everything that a run's windows are drawn from: its labelled clips at all speeds, and generated sound."""
-    clips = [clip for clip in clips if clip.labelled]
-    labels, rendered = config["labels"], generated.render_all(config["generated"], work.cache, work.node)
-    label_of = {clip.cls: clip.label for clip in clips}
-    if rendered:
-        label_of |= {"generated_drive": "background"} | {f"generated_{name}": name for name in labels[1:]}
-    names = sorted(label_of)
-    fine_of = {name: i for i, name in enumerate(names)}
-    store = build_store(clips, data.load(clips, work.cache), fine_of)
-    if rendered:
-        add_generated(store, rendered, fine_of)
-    store.classes, store.labels_of_classes = names, [labels.index(label_of[name]) for name in names]
-    store.shares = class_shares(clips, names, config)
-    background = {c.cls for c in clips if c.group == "background"} | {"generated_drive"}
-    store.quiet = sorted(fine_of[name] for name in background if name in fine_of)
-    return store
-
-
-def class_shares(clips: list[data.Clip], names: list[str], config: dict) -> dict[int, float]:
-    """How often each fine class is drawn: each kind's share is divided evenly among its classes."""
-    kinds = {
-        "real_impact": {c.cls for c in clips if c.label != "background"},
-        "confuser": {c.cls for c in clips if c.group == "confuser"},
-        "background": {c.cls for c in clips if c.group == "background"},
-        "generated_impact": {f"generated_{label}" for label in config["labels"][1:]} & set(names),
-        "generated_drive": {"generated_drive"} & set(names),
-    }
-    shares = config["augmentation"]["shares"]
-    return {names.index(cls): shares[kind] / len(classes) for kind, classes in kinds.items() for cls in sorted(classes)}
+KINDS = ("real_impact", "generated_impact", "confuser", "background", "generated_drive", "unlabelled")
+CHUNK = 500  # windows made, and kept in a file, at once
 
 
 def onset_peaks(power: np.ndarray, range_db: float) -> np.ndarray:
@@ -79,139 +34,230 @@ def onset_peaks(power: np.ndarray, range_db: float) -> np.ndarray:
     return np.flatnonzero(wanted) if wanted.any() else np.array([int(rise.argmax())])
 
 
-def build_store(clips: list[data.Clip], mels: list[list[np.ndarray]], fine_of: dict[str, int]) -> Store:
-    """A store of real clips at all speeds."""
-    parts, sounds, at = [], {}, 0
-    for clip, variants in zip(clips, mels):
-        row = []
-        for power in variants:
-            if len(power) < FRAMES:
-                power = np.pad(power, ((0, FRAMES - len(power)), (0, 0)))
-            impact = clip.label != "background"
-            row.append(Source(at, len(power), onset_peaks(power, 12 if impact else 20), fine_of[clip.cls]))
-            parts.append(power)
-            at += len(power)
-        sounds.setdefault(fine_of[clip.cls], []).append(row)
-    return Store(torch.from_numpy(np.concatenate(parts)), sounds)
+@dataclass(frozen=True)
+class Source:
+    """The sounds of one pool: [kind][class][sound]; `quiet` may lie under anything."""
+
+    name: str
+    sounds: dict[str, dict[str, list[Sound]]]
+    quiet: list[tuple[str, list[Sound]]]
+    count: int  # windows to make
 
 
-def add_generated(store: Store, rendered: list, fine_of: dict[str, int]) -> None:
-    """Adds the generated impacts, each with a second around it, and the stretches without one."""
-    at = len(store.power)
+@dataclass(frozen=True)
+class Pool:
+    """Windows of one source. Class names by number; −1: unknown."""
+
+    classes: list[str]
+    kind: np.ndarray  # [n] number in KINDS
+    main: np.ndarray  # [n] class
+    other: np.ndarray  # [n] class of the sound mixed under it
+    share: np.ndarray  # [n] what of the target is the main class's
+    power: np.ndarray  # [n, frames, bands] float16, logarithm
+    embedding: np.ndarray  # [n, …] float16, empty without a teacher
+    logits: np.ndarray
+
+
+def kind_of(clip: data.Clip) -> str:
+    if not clip.labelled:
+        return "unlabelled"
+    return "real_impact" if clip.label != "background" else "confuser" if clip.group == "confuser" else "background"
+
+
+def source_of_fold(name: str, clips: list[data.Clip], drives: list[Sound], config: dict, cache: Path) -> Source:
+    """The sounds of one fold; under them lie its own backgrounds and generated drives."""
+    sounds, quiet, count = {}, {}, 0
+    per = config["augmentation"]["windows"]
+    for clip in clips:
+        samples = data.sound(clip, cache)
+        power = frontend.mel_power(samples)
+        impact = clip.label not in ("", "background")
+        sound = Sound(np.round(samples * 32768).astype(np.int16), onset_peaks(power, 12 if impact else 20), impact)
+        sounds.setdefault(kind_of(clip), {}).setdefault(clip.cls if clip.labelled else "", []).append(sound)
+        if clip.group == "background":
+            quiet.setdefault(clip.cls, []).append(sound)
+        count += per["unlabelled" if not clip.labelled else "labelled"]
+    under = list(quiet.items()) * 2 + ([("generated_drive", drives)] * max(1, len(quiet)) if drives else [])
+    return Source(name, sounds, under, count)
+
+
+def source_of_generated(rendered: list, config: dict) -> tuple[Source, list[Sound]]:
+    """The generated impacts, each with a second around it, and the stretches without one."""
+    impacts, drives, seconds = {}, [], 0.0
+    rate = frontend.INPUT_RATE_HZ
     for piece in rendered:
-        store.power = torch.cat([store.power, torch.from_numpy(piece.power)])
-        rate, total = frontend.FRAME_RATE_HZ, len(piece.power)
-        free = 0
-        for label, onset_s, end_s in [*piece.truth, ("", total / rate + 1.2, 0)]:
-            onset = int(onset_s * rate)
-            calm = piece.power[free : min(onset - 5, total)]
-            if len(calm) > FRAMES:
-                source = Source(at + free, len(calm), onset_peaks(calm, 15), fine_of["generated_drive"])
-                store.sounds.setdefault(source.fine, []).append([source])
+        samples = np.round(piece.audio() * 32768).astype(np.int16)
+        total, free = len(samples) / rate, 0.0
+        seconds += total
+        for label, onset, end in [*piece.truth, ("", total + 0.05, 0)]:
+            calm = samples[int(free * rate) : int(min(onset - 0.05, total) * rate)]
+            if len(calm) > rate:
+                drives.append(Sound(calm, onset_peaks(frontend.mel_power(calm / np.float32(32768)), 15), False))
             if label:
-                first, last = max(onset - 80, free), min(int(end_s * rate) + 80, total)
-                if last - first > FRAMES and onset - first > 2:
-                    peak = np.array([onset - first])
-                    store.sounds.setdefault(fine_of[f"generated_{label}"], []).append([Source(at + first, last - first, peak, fine_of[f"generated_{label}"])])
-                free = int((end_s + 0.35) * rate)
-        at += total
+                first, last = max(onset - 1.2, free), min(end + 1.2, total)
+                peak = np.array([int((onset - first) * 100)])
+                impacts.setdefault(f"generated_{label}", []).append(Sound(samples[int(first * rate) : int(last * rate)], peak, True))
+                free = end + 0.35
+    sounds = {"generated_impact": impacts, "generated_drive": {"generated_drive": drives}}
+    return Source("generated", sounds, [("generated_drive", drives)], round(config["augmentation"]["windows"]["generated"] * seconds / 60)), drives
+
+
+def make_windows(source: Source, settings: dict, seed: int, count: int) -> tuple[np.ndarray, list[tuple]]:
+    """`count` windows [n, samples] and what is in each: (kind, main, other, share)."""
+    random = np.random.default_rng([seed, int(hashlib.sha256(source.name.encode()).hexdigest()[:8], 16)])
+    kinds = [k for k in KINDS if k in source.sounds]
+    # Where there are unlabelled sounds they are most of it; then every sound counts the same.
+    sizes = [sum(map(len, source.sounds[k].values())) for k in kinds]
+    weights = np.array(sizes if "unlabelled" in kinds else [settings["shares"][k] for k in kinds], float)
+    negatives = [item for k in kinds if "impact" not in k for item in source.sounds[k].items()]
+    windows, truths = [], []
+    for _ in range(count):
+        kind = kinds[random.choice(len(kinds), p=weights / weights.sum())]
+        name = list(source.sounds[kind])[random.integers(len(source.sounds[kind]))]
+        sounds = source.sounds[kind][name]
+        sound = sounds[random.integers(len(sounds))]
+        window, other, share = augment.coloured(augment.cut(sound, settings, random), settings, random), "", 1.0
+        if random.random() < settings["mix_impact" if sound.impact else "mix_other"]:
+            under_quiet = (sound.impact or random.random() < 0.5 or not negatives) and source.quiet
+            choices = source.quiet if under_quiet else negatives
+            if choices:
+                other, beneath = choices[random.integers(len(choices))]
+                beneath = beneath[random.integers(len(beneath))]
+                under = augment.coloured(augment.cut(beneath, settings, random), settings, random)
+                snr_db = random.uniform(*settings["snr_db"])
+                window = augment.mixed(window, under, snr_db, not sound.impact)
+                # Two negatives share the target by loudness; an impact keeps all of it.
+                share = 1.0 if sound.impact else float(1 / (1 + np.exp(-snr_db * 0.23)))
+        windows.append(augment.damaged(window, settings, random))
+        truths.append((KINDS.index(kind), name, other, share))
+    return np.stack(windows), truths
+
+
+def open_pools(clips: list[data.Clip], config: dict, work: data.Work, jobs: int) -> dict[str, Pool]:
+    """The pool of every fold of `clips` and of the generated sound, by name; what is missing in the cache is made, by `jobs`
+    processes."""
+    by_fold = {f"fold-{fold}": [c for c in clips if c.fold == fold] for fold in sorted({c.fold for c in clips})}
+    listed = ({"generated": []} if config["generated"] else {}) | by_fold
+    folders = {name: work.cache / "pools" / pool_key(name, of_pool, config) for name, of_pool in listed.items()}
+    missing = [name for name, folder in folders.items() if not (folder / "complete").exists()]
+    if missing:
+        rendered, drives = source_of_generated(generated.render_all(config["generated"], work.cache, work.node), config)
+        for name in missing:
+            source = rendered if name == "generated" else source_of_fold(name, listed[name], drives, config, work.cache)
+            make_pool(source, config, work, folders[name], jobs)
+    return {name: load_pool(sorted(folder.glob("*.npz"))) for name, folder in folders.items()}
+
+
+def pool_key(name: str, clips: list[data.Clip], config: dict) -> str:
+    """Changes with all that the windows of a pool depend on."""
+    listed = [(c.file, c.cls, c.group, c.label, c.path.stat().st_size) for c in clips]
+    code = b"".join(Path(module.__file__).read_bytes() for module in (augment, frontend))
+    settings = {k: v for k, v in config["augmentation"].items() if not k.startswith("mask")}
+    text = json.dumps([name, listed, settings, config.get("distillation", {}).get("sha256"), config["generated"], config["seed"],
+                       generated.generator_key() if config["generated"] else ""], sort_keys=True)
+    return f"{name}-{hashlib.sha256(text.encode() + code).hexdigest()[:16]}"
+
+
+def make_pool(source: Source, config: dict, work: data.Work, folder: Path, jobs: int) -> None:
+    """Fills `folder`, CHUNK windows a file; the files of an earlier call that was stopped are kept."""
+    global _tasks
+    chunks = [(folder / f"{n:04}.npz", n, min(CHUNK, source.count - n * CHUNK)) for n in range(-(-source.count // CHUNK))]
+    _tasks = [(source, config, work, *chunk) for chunk in chunks if not chunk[0].exists()]
+    if jobs == 1:
+        for i in range(len(_tasks)):
+            _make_chunk(i)
+    else:
+        with multiprocessing.get_context("fork").Pool(jobs) as pool:
+            for _ in pool.imap_unordered(_make_chunk, range(len(_tasks))):
+                pass
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "complete").touch()
+
+
+_tasks: list = []
+_teacher = None
+
+
+def _make_chunk(number: int) -> None:
+    global _teacher
+    source, config, work, target, n, count = _tasks[number]
+    if "distillation" in config and _teacher is None:
+        _teacher = distill.Teacher(config["distillation"], work.cache)
+    windows, truths = make_windows(source, config["augmentation"], config["seed"] * 10_000 + n, count)
+    power = np.stack([np.log(frontend.mel_power(w) + 1e-12) for w in windows]).astype(np.float16)
+    answers = [np.zeros((count, 0)), np.zeros((count, 0))]
+    if _teacher is not None:
+        answers = [np.concatenate(part) for part in zip(*(_teacher(windows[i : i + 25]) for i in range(0, count, 25)))]
+    kind, main, other, share = zip(*truths)
+    data.save_whole(target, lambda f: np.savez(
+        f, power=power, embedding=answers[0].astype(np.float16), logits=answers[1].astype(np.float16),
+        kind=np.array(kind), main=np.array(main), other=np.array(other), share=np.array(share, np.float32)))
+
+
+def load_pool(files: list[Path]) -> Pool:
+    parts = [np.load(f) for f in files]
+    joined = {name: np.concatenate([p[name] for p in parts]) for name in parts[0].files}
+    classes = sorted({*joined["main"], *joined["other"]} - {""})
+    number = {name: i for i, name in enumerate(classes)} | {"": -1}
+    numbers = lambda names: np.array([number[name] for name in names])
+    return Pool(classes, joined["kind"], numbers(joined["main"]), numbers(joined["other"]), joined["share"],
+                joined["power"], joined["embedding"], joined["logits"])
 
 
 class Sampler:
-    """Batches of (powers [n, frames, bands], fine-class targets [n, classes]); deterministic by its seed."""
+    """Batches out of pools; deterministic by its seed."""
 
-    def __init__(self, store: Store, config: dict, seed: int):
-        self.store, self.classes, self.config = store, len(store.classes), config["augmentation"]
-        self.impacts = {i for i, label in enumerate(store.labels_of_classes) if label > 0}
-        self.random = np.random.default_rng(seed)
-        self.fine = np.array([f for f in store.shares if f in store.sounds])
-        weights = np.array([store.shares[f] for f in self.fine], float)
-        self.weights = weights / weights.sum()
-        self.quiet = [f for f in store.quiet if f in store.sounds]
-        self.offsets = torch.arange(FRAMES)
+    def __init__(self, pools: list[Pool], config: dict, seed: int):
+        labels = config["labels"]
+        self.classes = sorted({name for pool in pools for name in pool.classes})
+        label_of = lambda name: config["classes"].get(name) or (name[10:] if name[10:] in labels[1:] else "background")
+        self.labels_of_classes = [labels.index(label_of(name)) for name in self.classes]
+        self.settings, self.random = config["augmentation"], np.random.default_rng(seed)
+        self.power = np.concatenate([p.power for p in pools])
+        self.kind = np.concatenate([p.kind for p in pools])
+        self.embedding = torch.from_numpy(np.concatenate([p.embedding for p in pools])).float()
+        self.logits = torch.from_numpy(np.concatenate([p.logits for p in pools])).float()
+        self.target = torch.from_numpy(np.concatenate([self._targets(p) for p in pools]))
+        self.labelled = self.target.sum(dim=1) > 0
+        self.rows = [np.flatnonzero(self.kind == k) for k in range(len(KINDS))]
+        shares = np.array([self.settings["shares"][k] if len(rows) else 0 for k, rows in zip(KINDS, self.rows)])
+        self.shares = shares / shares.sum()
 
-    def _start(self, fine: int) -> int:
-        r = self.random
-        sound = self.store.sounds[fine]
-        source = sound[r.integers(len(sound))]
-        source = source[r.integers(len(source))]
-        last = source.length - FRAMES
-        if fine in self.impacts or r.random() < self.config["peak_share"]:
-            peak = int(source.peaks[r.integers(len(source.peaks))])
-            # The blow is anywhere but in the last quarter second: a later window shows it better.
-            offset = int(r.integers(3, FRAMES - 22)) if fine in self.impacts else int(r.integers(0, FRAMES))
-            return source.start + min(max(peak - offset, 0), last)
-        return source.start + int(r.integers(0, last + 1))
-
-    def _gather(self, fines) -> torch.Tensor:
-        starts = torch.tensor([self._start(int(f)) for f in fines])
-        return self.store.power[starts[:, None] + self.offsets]
+    def _targets(self, pool: Pool) -> np.ndarray:
+        """[n, classes]; all zero when unknown."""
+        own = np.array([self.classes.index(name) for name in pool.classes] + [-1])
+        target, at = np.zeros((len(pool.main), len(self.classes)), np.float32), np.arange(len(pool.main))
+        known, mixed = pool.main >= 0, (pool.other >= 0) & (pool.share < 1)
+        target[at[known], own[pool.main[known]]] = pool.share[known]
+        both = known & mixed
+        np.add.at(target, (at[both], own[pool.other[both]]), 1 - pool.share[both])
+        target[known & ~mixed] /= np.maximum(target[known & ~mixed].sum(axis=1, keepdims=True), 1e-6)
+        return target / np.maximum(target.sum(axis=1, keepdims=True), 1e-6)
 
     def batch(self, n: int) -> tuple[torch.Tensor, torch.Tensor]:
-        r, c = self.random, self.config
-        fine = r.choice(self.fine, n, p=self.weights)
-        main = self.colour(self._gather(fine))
-        target = torch.zeros(n, self.classes)
-        target[torch.arange(n), torch.from_numpy(fine)] = 1
-        is_impact = np.isin(fine, list(self.impacts))
-        # Mix a second sound under it: any background under an impact, any negative beside a negative.
-        other = r.choice(self.quiet, n)
-        negatives = np.array([f for f in self.fine if f not in self.impacts])
-        other = np.where(is_impact | (r.random(n) < 0.5), other, r.choice(negatives, n))
-        under = self.colour(self._gather(other))
-        level_main = loudest(main)
-        level_under = torch.where(torch.from_numpy(is_impact), under.mean(dim=(1, 2)), loudest(under))
-        snr = torch.from_numpy(r.uniform(c["snr_db"][0], c["snr_db"][1], n)).float()
-        gain = level_main / (level_under + 1e-12) * 10 ** (-snr / 10)
-        mixed = torch.from_numpy(r.random(n) < np.where(is_impact, c["mix_impact"], c["mix_other"]))
-        gain = torch.where(mixed, gain.clamp(max=1e8), torch.zeros(n))
-        power = main + gain[:, None, None] * under
-        # Two negatives share the target by loudness; an impact keeps all of it.
-        share = torch.where(torch.from_numpy(is_impact) | ~mixed, torch.ones(n), torch.sigmoid(snr * 0.23))
-        target = target * share[:, None]
-        target[torch.arange(n), torch.from_numpy(other)] += 1 - share
-        return self.damage(power), target
+        """Powers [n, frames, bands], and the numbers of the windows."""
+        r = self.random
+        counts = r.multinomial(n, self.shares)
+        at = np.concatenate([r.choice(rows, k) for rows, k in zip(self.rows, counts) if k])
+        power = torch.from_numpy(np.exp(self.power[at].astype(np.float32)))
+        return self._damaged(power), torch.from_numpy(at)
 
-    def colour(self, power: torch.Tensor) -> torch.Tensor:
-        """A smooth random gain per band: microphone, housing, distance, window pane; sometimes an echo."""
-        n, r, c = len(power), self.random, self.config
-        band = np.linspace(0, 1, BANDS)
-        curve = r.normal(0, c["tilt_db"], (n, 1)) * (band - 0.5)
-        for k in (1, 2, 3, 5):
-            curve = curve + r.normal(0, c["ripple_db"] / k**0.5, (n, 1)) * np.cos(np.pi * k * band + r.uniform(0, 2 * np.pi, (n, 1)))
-        low = np.where(r.random((n, 1)) < c["low_pass"], r.uniform(0.35, 1.0, (n, 1)), 2)
-        curve -= np.maximum(band - low, 0) * r.uniform(60, 300, (n, 1))
-        high = np.where(r.random((n, 1)) < c["high_pass"], r.uniform(0, 0.4, (n, 1)), -1)
-        curve -= np.maximum(high - band, 0) * r.uniform(40, 200, (n, 1))
-        power = power * torch.from_numpy(10 ** (curve / 10)).float()[:, None, :]
-        echo = np.flatnonzero(r.random(n) < c["echo"])
-        decay = torch.from_numpy(r.uniform(5, 45, (len(echo), 1, 1))).float()
-        strength = torch.from_numpy(r.uniform(0.2, 1.5, (len(echo), 1, 1))).float()
-        age = self.offsets[:, None] - self.offsets[None]  # [to, from] frames
-        kernel = strength * 2.3 / decay * torch.exp(-2.3 * age.clamp(min=0) / decay) * (age >= 0)
-        power[echo] += kernel @ power[echo]
-        return power
-
-    def damage(self, power: torch.Tensor) -> torch.Tensor:
-        """Noise floors, masked bands and frames, loss of the quiet parts."""
-        n, r, c = len(power), self.random, self.config
-        noisy = r.random(n) < c["noise"]
-        level = np.where(noisy, 10 ** (r.uniform(-55, -8, n) / 10), 0)[:, None]
+    def _damaged(self, power: torch.Tensor) -> torch.Tensor:
+        """Tilted spectra, noise floors, masked bands and frames (Park and others, SpecAugment, 2019)."""
+        n, r, c = len(power), self.random, self.settings
+        band = np.linspace(-0.5, 0.5, BANDS)
+        tilt = r.normal(0, c["tilt_db"] / 2, (n, 1)) * band + r.normal(0, c["ripple_db"], (n, 1)) * np.cos(2 * np.pi * band + r.uniform(0, 6.3, (n, 1)))
+        power = power * torch.from_numpy(10 ** (tilt / 10)).float()[:, None, :]
+        noisy = r.random(n) < c["noise"] / 2
+        level = np.where(noisy, 10 ** (r.uniform(-55, -12, n) / 10), 0)[:, None]
         shape = 10 ** (np.linspace(0, 1, BANDS)[None] * r.uniform(-25, 10, (n, 1)) / 10)
         floor = torch.from_numpy(level * shape / shape.mean(1, keepdims=True)).float()
         speckle = torch.from_numpy(r.standard_exponential((n, FRAMES, BANDS), np.float32)) * 0.5 + 0.5
         power = power + floor[:, None, :] * power.mean(dim=(1, 2), keepdim=True) * speckle
         mask = torch.ones(n, FRAMES, BANDS)
         for i in np.flatnonzero(r.random(n) < c["mask"]):
-            for _ in range(2):
-                width, at = r.integers(1, c["mask_bands"]), r.integers(0, BANDS)
-                mask[i, :, at : at + width] = 1e-4
+            width, at = r.integers(1, c["mask_bands"]), r.integers(0, BANDS)
+            mask[i, :, at : at + width] = 1e-4
             width, at = r.integers(1, c["mask_frames"]), r.integers(0, FRAMES)
             mask[i, at : at + width] = 1e-4
-        gain = torch.from_numpy(10 ** r.uniform(-4, 1.5, n)).float()
-        return power * mask * gain[:, None, None]
-
-
-def loudest(power: torch.Tensor) -> torch.Tensor:
-    """Mean power of the loudest 100 ms of each window [n]."""
-    return torch.nn.functional.avg_pool1d(power.mean(dim=2)[:, None], 10, 1)[:, 0].amax(dim=1)
+        return power * mask

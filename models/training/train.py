@@ -10,9 +10,13 @@ held out, and clips of the group `unlabelled` have no class. Stopped with Ctrl-C
 again. The same file, clips and seed give the same figures and the same bytes. README.md beside this file tells more."""
 
 import argparse
+import os
 import subprocess
 import sys
 from pathlib import Path
+
+# One thread each: the processes share the cores, waiting threads would only spin, and one thread adds up the same every time.
+os.environ.update({f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")})
 
 import config as configuration
 import data
@@ -52,21 +56,21 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace, config: dict) -> None:
-    # Imported here, so that --help and a wrong file answer at once.
+    clips = data.read_clips(options.data, config)
+    # Imported here, so that --help, a wrong file and a wrong list answer at once.
     import architectures
     import making
     import runs
 
     log = lambda text: print(text, flush=True)
     architecture = architectures.named(config["architecture"]["name"])
-    clips = data.read_clips(options.data, config)
     work = data.Work(options.cache.resolve(), options.node)
     jobs = options.jobs or runs.cores()
     planned = runs.plan(clips, config, options.cross_validate or config["folds"] != [])
     log(f"{len(clips)} clips, {sum(not c.labelled for c in clips)} of them unlabelled; runs: {', '.join(r.name for r in planned)}")
     log("preparing sound")
     data.decode_all(clips, work.cache)
-    architecture.prepare(clips, config, work)
+    architecture.prepare(clips, config, work, jobs)
     if options.only:
         unknown = set(options.only) - {r.name for r in planned}
         if unknown:

@@ -3,14 +3,18 @@ front end and the statistics are computed by the ONNX graph itself, in training 
 
 import numpy as np
 import onnx
+import torch
 from onnx import TensorProto, helper
 from sklearn.ensemble import ExtraTreesClassifier, HistGradientBoostingClassifier
 
+import core
 import export
 import frontend
+import net
+import sampler
 from data import Clip, Work
 
-CODE = ("frontend", "net", "sampler", "generated", "export", "trees")
+CODE = (*core.CODE, "export", "trees")
 PRECISIONS = ("fp32",)
 HOW = "an ensemble of decision trees on statistics of level-normalised mel powers"
 ML_OPSET = 3
@@ -21,10 +25,8 @@ def stages(config: dict) -> list[list[str]]:
     return [["forest"]]
 
 
-def prepare(clips: list[Clip], config: dict, work: Work) -> None:
-    import sampler
-
-    sampler.open_store(clips, config, work)
+def prepare(clips: list[Clip], config: dict, work: Work, jobs: int) -> None:
+    core.prepare(clips, config, work, jobs)
 
 
 def add_statistics(g: export.Graph, x: str) -> str:
@@ -73,25 +75,20 @@ def session(model: onnx.ModelProto):
 
 
 def training_table(clips: list[Clip], config: dict, seed: int, work: Work, log) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Statistics [n, features], label [n] and weight [n] of `architecture.windows` windows as the sampler varies them."""
-    import net
-    import sampler
-
-    store = sampler.open_store(clips, config, work)
-    draw = sampler.Sampler(store, config, seed)
-    run = session(statistics_graph(True))
-    rows, labels, weights = [], [], []
-    of_class = np.array(store.labels_of_classes)
+    """Statistics [n, features], likeliest label [n] and its share of the target [n] of `architecture.windows` windows, drawn and
+    varied as for the networks."""
+    draw = sampler.Sampler(list(sampler.open_pools(clips, config, work, 1).values()), config, seed)
+    wanted = core.targets(draw, config, seed, log)
+    to_label = torch.nn.functional.one_hot(torch.tensor(draw.labels_of_classes), len(config["labels"])).float()
+    run, rows, targets = session(statistics_graph(True)), [], []
     for done in range(0, config["architecture"]["windows"], BATCH):
-        power, target = draw.batch(BATCH)
-        x = net.features(power)[:, None].numpy()
-        rows.append(run.run(None, {"front/features": x})[0])
-        by_label = np.stack([target.numpy()[:, of_class == i].sum(axis=1) for i in range(len(config["labels"]))], axis=1)
-        labels.append(by_label.argmax(axis=1))
-        weights.append(by_label.max(axis=1))
+        power, at = draw.batch(BATCH)
+        rows.append(run.run(None, {"front/features": net.features(power)[:, None].numpy()})[0])
+        targets.append((wanted[at] @ to_label).numpy())
         if done // BATCH % 40 == 39:
-            log(f"window {done + BATCH}/{config['architecture']['windows']}")
-    return np.concatenate(rows), np.concatenate(labels), np.concatenate(weights)
+            log(f"window {done + BATCH} of {config['architecture']['windows']}")
+    target = np.concatenate(targets)
+    return np.concatenate(rows), target.argmax(axis=1), target.max(axis=1)
 
 
 def fit(x: np.ndarray, y: np.ndarray, weight: np.ndarray, settings: dict, seed: int):
