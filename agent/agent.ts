@@ -40,6 +40,7 @@ export async function startAgent(config: AgentConfig, context: AgentContext): Pr
   const stopping = { sensors: new AbortController(), upkeep: new AbortController(), sync: new AbortController() };
   const upkeeping = upkeep.run(stopping.upkeep.signal);
   const impacting = parts.impacts.run(stopping.upkeep.signal);
+  const judgingAir = parts.air?.run(stopping.sensors.signal);
   const synchronising = parts.synchroniser?.run(stopping.upkeep.signal);
   const syncing = parts.session?.run(stopping.sync.signal) ?? Promise.resolve();
   startDetector(config, parts);
@@ -50,7 +51,7 @@ export async function startAgent(config: AgentConfig, context: AgentContext): Pr
   const stop = async (): Promise<void> => {
     await control?.close();
     stopping.sensors.abort();
-    await atMost(STOP_MS.sensors, sensing);
+    await atMost(STOP_MS.sensors, Promise.all([sensing, judgingAir]));
     await Promise.all([parts.detector.stop(STOP_MS.detector), parts.ros?.stop(STOP_MS.detector)]);
     await atMost(STOP_MS.impacts, parts.impacts.settled());
     stopping.upkeep.abort();

@@ -4,6 +4,8 @@ import { join, resolve } from 'node:path';
 import type { Diagnostic } from '../drivers/sample.ts';
 import { Outbox } from '../sync/outbox.ts';
 import { SyncSession, type SyncSessionOptions } from '../sync/session.ts';
+import type { AirNode } from './air/air-node.ts';
+import { configuredAir } from './air/configured-air.ts';
 import { SystemClock } from './clock.ts';
 import type { AgentConfig } from './config/schema.ts';
 import type { CheckedModel } from './detector/checked-model.ts';
@@ -12,11 +14,13 @@ import { detectorOptions } from './detector/detector-options.ts';
 import { Graph } from './graph.ts';
 import { ImpactJournal } from './impacts/impact-journal.ts';
 import { ImpactNode } from './impacts/impact-node.ts';
+import { PressureWatch } from './impacts/pressure-watch.ts';
 import type { Log } from './log.ts';
 import { DiagnosticsNode } from './nodes/diagnostics.ts';
 import { sensorNodes } from './nodes/registry.ts';
 import type { SensorNode } from './nodes/sensor-node.ts';
 import type { AppendTelemetry } from './nodes/telemetry.ts';
+import { pressureTopic } from './nodes/topics.ts';
 import { outboxSinks } from './outbox-sinks.ts';
 import { RecorderNode, type RecorderNodeOptions, type RecordingControl } from './recording/recorder-node.ts';
 import { recorderOptions } from './recording/recorder-options.ts';
@@ -51,6 +55,8 @@ export interface AgentParts {
   readonly diagnostics: DiagnosticsNode;
   readonly detector: DetectorNode;
   readonly impacts: ImpactNode;
+  /** Null when the air is not to be judged, or there is no sensor for it. */
+  readonly air: AirNode | null;
   /** Null when it is switched off, or has not two topics to put together. */
   readonly synchroniser: SynchroniserNode | null;
   readonly sensors: readonly SensorNode[];
@@ -89,6 +95,10 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
     recorder.write({ topic, type, sequence, stamp, data, ...(foreign && { foreign }) }),
   );
   for (const diagnostic of early) report(diagnostic);
+  const pressure = new PressureWatch();
+  if (config.sensors.bme680.device !== 'none') {
+    graph.subscribe(pressureTopic, 'impacts', ({ value }) => pressure.add(value));
+  }
   const impacts = new ImpactNode(
     {
       graph,
@@ -97,6 +107,7 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
       store: sinks.impacts,
       cutClip: (range, metadata) => recorder.cutClip(range, metadata),
       report,
+      ...(config.sensors.bme680.device !== 'none' && { pressureChange: (onset) => pressure.changeAt(onset) }),
     },
     { preRollNs: secondsToNs(config.detector.pre_roll_s), postRollNs: secondsToNs(config.detector.post_roll_s) },
   );
@@ -111,6 +122,13 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
       // A detector that listens has told which model it listens with.
       if (diagnostic.source === 'detector' && diagnostic.level === 'ok') session?.announce();
     },
+  });
+  const air = await configuredAir(config, dataFolder, {
+    graph,
+    clock,
+    found: (finding, rolls) => impacts.takeFinding(finding, rolls),
+    update: (stamp, eventId, update) => impacts.update(stamp, eventId, update),
+    report,
   });
   const session = config.sync.enabled
     ? new SyncSession(sessionOptions(config, { outbox, clock, detector, recorder, report, version: context.version }))
@@ -130,6 +148,7 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
     diagnostics,
     detector,
     impacts,
+    air,
     synchroniser,
     sensors,
     session,
