@@ -108,7 +108,7 @@ async function timed(trial: TrialProcess, models: readonly Model[], options: Ben
 }
 
 async function inProcess<T>(work: (trial: TrialProcess) => Promise<T>): Promise<T> {
-  const trial = new TrialProcess({ ...TRIAL_LIMITS, timeMs: 300_000 });
+  const trial = new TrialProcess({ ...TRIAL_LIMITS, cpuS: 3600, timeMs: 600_000 });
   try {
     return await work(trial);
   } finally {

@@ -33,6 +33,15 @@ export function readDescription(metadata: readonly { readonly key: string; reado
       raw[key] = undefined;
     }
   }
+  if (!metadata.some(({ key }) => DESCRIPTION_KEYS.has(key))) {
+    const cure = 'Add it: fender model pack FILE asks for what it needs.';
+    findings.push({
+      ...finding('', 'a description: format, name, version and more', 'none'),
+      field: 'metadata_props',
+      cure,
+    });
+    return { description: null, findings };
+  }
   const told = new Set(findings.map(({ field }) => field));
   const checked = check(raw);
   findings.push(...checked.findings.filter(({ field }) => !told.has(field)));
@@ -65,14 +74,20 @@ export function check(raw: unknown): Read {
   return { description: null, findings };
 }
 
+/** What the schema's kinds are called in messages. */
+const KINDS: Readonly<Record<string, string>> = {
+  string: 'a text',
+  number: 'a number',
+  int: 'a whole number',
+  array: 'a list',
+  object: 'keys with values',
+  record: 'keys with values',
+};
+
 function expectedBy(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case 'invalid_type':
-      return issue.expected === 'string'
-        ? 'a text'
-        : issue.expected === 'int'
-          ? 'a whole number'
-          : `a ${issue.expected}`;
+      return KINDS[issue.expected] ?? issue.expected;
     case 'invalid_value':
       return issue.values.map((value) => JSON.stringify(value)).join(' or ');
     case 'too_small':

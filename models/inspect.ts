@@ -116,15 +116,20 @@ export function formatInspection(inspection: Inspection): string {
   const problems =
     findings.length === 0
       ? []
-      : ['', `This file is refused, ${countOf(findings.length, 'problem')}:`, ...findings.map(findingText)];
+      : ['', `This file is refused, ${countOf(findings.length, 'problem')}:`, findingsText(findings)];
   return `${[...rows, ...problems].join('\n')}\n`;
 }
 
 const NAME_WIDTH = 17;
 
-/** `field: expected …, found …` and, indented under it, the cure. */
-export function findingText({ field, expected, found, cure }: ModelFinding): string {
-  return `  ${plain(field)}: expected ${expected}, found ${plain(found, 400)}\n    ${cure}`;
+/** A line for each finding, `field: expected …, found …`, and the cure once under all findings in a row that it is for. */
+export function findingsText(findings: readonly ModelFinding[]): string {
+  return findings
+    .flatMap(({ field, expected, found, cure }, i) => {
+      const line = `  ${plain(field)}: expected ${expected}, found ${plain(found, 400)}`;
+      return findings[i + 1]?.cure === cure ? [line] : [line, `    ${cure}`];
+    })
+    .join('\n');
 }
 
 /** `1 problem`, `3 problems`. */
@@ -134,6 +139,7 @@ export function countOf(count: number, what: string): string {
 
 /** `303 kB`. */
 export function sizeText(bytes: number): string {
+  if (bytes < 1e3) return `${bytes} bytes`;
   return bytes < 1e6 ? `${(bytes / 1e3).toFixed(0)} kB` : `${(bytes / 1e6).toFixed(2)} MB`;
 }
 
@@ -173,7 +179,12 @@ function descriptionLines(d: Partial<ModelDescription>): Line[] {
   }
   const input = d.input;
   if (input !== undefined) {
-    add('input', textOf(input.topic), `${input.channels} channels (${input.downmix})`, `${input.sample_rate_hz} Hz`);
+    add(
+      'input',
+      textOf(input.topic),
+      `${countOf(input.channels, 'channel')} (${textOf(input.downmix)})`,
+      `${input.sample_rate_hz} Hz`,
+    );
     add('window', `${input.window_s} s every ${input.hop_s} s`);
   }
   add('precision', d.precision && textOf(d.precision));
@@ -200,7 +211,7 @@ function graphLines(graph: InspectedGraph): Line[] {
   return [
     [
       'graph',
-      `ONNX IR ${graph.ir_version}, operators of ${opsets.join(', ')}, made by ${plain(graph.producer) || 'nobody'}`,
+      `ONNX IR ${graph.ir_version}, operators of ${opsets.join(', ') || 'no version'}, made by ${plain(graph.producer) || 'nobody'}`,
     ],
     ...graph.inputs.map((text): Line => ['  takes', plain(text)]),
     ...graph.outputs.map((text): Line => ['  gives', plain(text)]),
@@ -233,6 +244,9 @@ function historyLines(d: Partial<ModelDescription>): Line[] {
   if (figures.length > MOST_FIGURES) lines.push(['', `and ${figures.length - MOST_FIGURES} more: --json shows all`]);
   const histograms = d.drift_reference?.histograms;
   if (!Array.isArray(histograms)) return lines;
+  if (!histograms.some(({ counts }) => Array.isArray(counts) && counts.some((count) => count > 0))) {
+    return [...lines, ['drift reference', 'empty: drift of this model cannot be told']];
+  }
   const width = Math.max(...histograms.map(({ feature }) => textOf(feature).length), 0);
   histograms.forEach(({ feature, edges, counts }, i) => {
     if (!Array.isArray(edges) || !Array.isArray(counts)) return;

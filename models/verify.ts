@@ -1,6 +1,6 @@
 /** Makes sure of a model file: everything that reading checks, and then a first run in a process of its own. */
 import { ModelError, type ModelFinding } from './error.ts';
-import { countOf, findingText, sizeText } from './inspect.ts';
+import { countOf, findingsText, sizeText } from './inspect.ts';
 import { examine, type ReadModelOptions, readModelBytes } from './package.ts';
 import { TRIAL_LIMITS, type TrialLimits, tryModel } from './trial.ts';
 
@@ -40,8 +40,7 @@ export async function verifyModel(
 
 /** The result as text for a terminal. */
 export function formatVerification({ file, valid, findings, bytes, model, nodes, load_ms }: Verification): string {
-  if (!valid)
-    return `${file}: refused, ${countOf(findings.length, 'problem')}\n${findings.map(findingText).join('\n')}\n`;
+  if (!valid) return `${file}: refused, ${countOf(findings.length, 'problem')}\n${findingsText(findings)}\n`;
   return [
     `${file}: ${model}, sound`,
     `  description  every field is valid`,

@@ -29,6 +29,13 @@ export function unreadable(where: string, expected: string, found: string, cure:
 /** The file is cut off or damaged, which nothing but the original cures. */
 export const DAMAGED = 'The file is damaged or not whole: copy or export it again.';
 
+/** What the fields of the outer messages are called. */
+const FIELD_NAMES: Readonly<Record<string, Readonly<Record<number, string>>>> = {
+  model: { 1: 'ir_version', 2: 'producer_name', 7: 'graph', 8: 'opset_import', 14: 'metadata_props' },
+  graph: { 1: 'node', 2: 'name', 5: 'initializer', 11: 'input', 12: 'output', 13: 'value_info' },
+  metadata_props: { 1: 'key', 2: 'value' },
+};
+
 /** One message. `next()` steps to a field; exactly one of the others then takes its value. */
 export class FieldReader {
   readonly #bytes: Uint8Array;
@@ -87,7 +94,12 @@ export class FieldReader {
   /** A view of bytes or of a message inside. */
   bytes(): Uint8Array {
     this.#expect(WireType.LengthDelimited, 'bytes');
-    return this.#guarded('bytes', () => this.#reader.bytes());
+    const length = this.#guarded('a length', () => this.#reader.uint32());
+    const left = this.#reader.len - this.#reader.pos;
+    if (length > left) throw this.#wrong(`${length} bytes`, `the end after ${left}`);
+    const start = this.#reader.pos;
+    this.#reader.pos += length;
+    return this.#bytes.subarray(start, start + length);
   }
 
   /**
@@ -165,7 +177,12 @@ export class FieldReader {
   }
 
   #wrong(expected: string, found: string): ModelError {
-    return unreadable(`${this.#where} field ${this.number}`, expected, found, DAMAGED);
+    return unreadable(this.#field(), expected, found, DAMAGED);
+  }
+
+  #field(): string {
+    const name = FIELD_NAMES[this.#where]?.[this.number];
+    return name === undefined ? `${this.#where} field ${this.number}` : `${this.#where}.${name}`;
   }
 
   #guarded<T>(expected: string, read: () => T): T {
@@ -173,7 +190,7 @@ export class FieldReader {
       return read();
     } catch (cause) {
       const found = cause instanceof Error ? cause.message : String(cause);
-      throw unreadable(`${this.#where} field ${this.number}`, expected, found, DAMAGED, cause);
+      throw unreadable(this.#field(), expected, found, DAMAGED, cause);
     }
   }
 }
