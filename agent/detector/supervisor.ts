@@ -280,10 +280,11 @@ export class DetectorSupervisor {
   }
 
   #progress(from: Running, done: number, windows: readonly ScoredWindow[]): void {
+    // The sound first: the ledger learns from it where windows begin.
+    from.fresh += this.#queue.retire(done - from.done);
     const fresh = windows.filter(({ end_ns }) => this.#queue.ledger.score(BigInt(end_ns)));
     for (const { share } of fresh) this.#quietWindows = share >= 0.5 ? 0 : this.#quietWindows + 1;
     if (fresh.length > 0) this.#listener.windows?.(fresh);
-    from.fresh += this.#queue.retire(done - from.done);
     from.done = Math.max(from.done, done);
     if (from.fresh >= SETTLED_CHUNKS) this.#pauses.settled();
     if (this.#troubled && this.#queue.length <= WINDOW_CHUNKS) this.#tellOk();

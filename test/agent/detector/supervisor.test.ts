@@ -135,7 +135,7 @@ describe('the detector supervisor', () => {
   });
 
   it('a process that grows is replaced without missing a window', async () => {
-    const { supervisor, diagnostics } = supervise({ setup: setupOf('leaky.onnx'), maxMemoryBytes: 250e6 });
+    const { supervisor, diagnostics } = supervise({ setup: setupOf('leaky.onnx'), maxMemoryBytes: 1e6 });
     let index = 0;
     await vi.waitFor(
       () => {
@@ -149,7 +149,7 @@ describe('the detector supervisor', () => {
     await until(() => supervisor.statistics().processedChunks === index);
     expect(supervisor.statistics()).toMatchObject({ missedWindows: 0, scoredWindows: index });
     expect(supervisor.statistics().restartsBy.memory).toBeGreaterThan(0);
-    expect(diagnostics.find(({ code, message }) => code === 'memory' || message.includes('MB'))).toBeDefined();
+    expect(diagnostics.some(({ message }) => /expected at most \d+ MB, found \d+ MB/.test(message))).toBe(true);
   });
 
   it('another model takes over without a window lost or an impact told twice; one that cannot load changes nothing', async () => {
