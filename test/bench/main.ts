@@ -8,12 +8,15 @@ import { benchAgent } from './agent.ts';
 import { benchBagView, type FrameFigures } from './bag-view.ts';
 import { benchClockCorrection } from './clock-correction.ts';
 import { benchCrash, type Spread } from './crash.ts';
+import { benchDirection } from './direction.ts';
 import { benchEdgeToCentral } from './edge-to-central.ts';
 import { benchFlac } from './flac.ts';
 import type { MemoryFigures } from './memory.ts';
+import { benchShippedModel } from './model.ts';
 import { benchOutbox } from './outbox.ts';
 import { benchRecorder } from './recorder.ts';
 import { benchRepair } from './repair.ts';
+import { benchReplay } from './replay.ts';
 import { benchRos } from './ros.ts';
 import { benchSynchroniser } from './synchroniser.ts';
 
@@ -27,7 +30,11 @@ const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
     kills: { type: 'string', default: '200' },
-    only: { type: 'string', default: 'agent,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view' },
+    'replay-minutes': { type: 'string', default: '60' },
+    only: {
+      type: 'string',
+      default: 'agent,model,replay,direction,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view',
+    },
     help: { type: 'boolean', short: 'h' },
   },
 });
@@ -77,6 +84,38 @@ async function agentRows(): Promise<Row[]> {
       asked: '0, 0',
     },
   ];
+}
+
+async function modelRows(): Promise<Row[]> {
+  const { int8Ms, fp32Ms, windowsPerS, detectorRatio } = await benchShippedModel();
+  const each = (name: string, ms: number) => `${name} ${ms.toFixed(2)} ms, ${percent((ms * windowsPerS) / 1000)}`;
+  return [
+    {
+      figure: 'shipped model: processor time of one window, median, and its share of a core at its hop',
+      measured: `${each('int8', int8Ms)}; ${each('fp32', fp32Ms)}`,
+      asked: '≤ 3 %',
+    },
+    {
+      figure: 'int8 against fp32, by turns',
+      measured: `${(fp32Ms / int8Ms).toFixed(2)} × faster`,
+      asked: '≥ 1.8 ×',
+    },
+    {
+      figure: 'detection of 8 × 48 kHz in real time, all of it, CPU of one core',
+      measured: percent(detectorRatio),
+      asked: '≤ 3 %',
+    },
+  ];
+}
+
+async function replayRows(): Promise<Row[]> {
+  const minutes = Number(values['replay-minutes']);
+  const results = await benchReplay(minutes * 60, note);
+  return results.map(({ sound, bagBytes, realTimeFactor, cpuS, impacts }) => ({
+    figure: `fender replay of ${minutes} min of 8 × 48 kHz as ${sound}`,
+    measured: `${realTimeFactor.toFixed(0)} × real time, ${cpuS.toFixed(0)} s of CPU (${megabytes(bagBytes)} MB, ${impacts} impacts)`,
+    asked: sound === 'pcm' ? '≥ 60 ×' : '–',
+  }));
 }
 
 async function recorderRows(): Promise<Row[]> {
@@ -162,6 +201,22 @@ async function viewRows(): Promise<Row[]> {
   ];
 }
 
+async function directionRows(): Promise<Row[]> {
+  const figures = await benchDirection(6, (name) => note(`direction: ${name}`));
+  return [
+    ...figures.cases.map(({ name, events, untold, medianDeg, p90Deg, within20, meanConfidence }) => ({
+      figure: `azimuth, simulated array, ${name}: median / 90th percentile error (${figures.sounds})`,
+      measured: `${medianDeg.toFixed(1)}° / ${p90Deg.toFixed(1)}°; ${percent(within20)} within 20°, said ${percent(meanConfidence)}; not told ${untold} of ${events}`,
+      asked: name === 'free field, 10 dB' ? '≤ 5° / 20°' : '–',
+    })),
+    {
+      figure: 'time to find the direction of an event, once per event: median / p95',
+      measured: `${figures.medianMs.toFixed(0)} / ${figures.p95Ms.toFixed(0)} ms`,
+      asked: '–',
+    },
+  ];
+}
+
 async function outboxRows(): Promise<Row[]> {
   const { rowsPerS } = await benchOutbox();
   return [
@@ -225,11 +280,14 @@ function note(text: string): void {
 async function main(): Promise<void> {
   if (values.help) {
     process.stdout.write(
-      'npm run bench -- [--minutes N] [--kills N] [--only agent,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view]\n',
+      'npm run bench -- [--minutes N] [--kills N] [--replay-minutes N] [--only agent,model,replay,direction,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view]\n',
     );
     return;
   }
   const parts = {
+    model: modelRows,
+    replay: replayRows,
+    direction: directionRows,
     recorder: recorderRows,
     flac: flacRows,
     repair: repairRows,

@@ -4,7 +4,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -27,6 +27,8 @@ export interface ReplayBench {
   readonly bagBytes: number;
   /** Seconds of the recording for each second of the clock, from the program's start to its end. */
   readonly realTimeFactor: number;
+  /** Seconds of processor time that it took. */
+  readonly cpuS: number;
   readonly impacts: number;
 }
 
@@ -84,6 +86,12 @@ async function bytesOf(folder: string): Promise<number> {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
+/** Processor time of the children that have ended, in seconds: fields 16 and 17 of proc_pid_stat(5), in hundredths. */
+function childrenCpuS(): number {
+  const fields = readFileSync('/proc/self/stat', 'latin1').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[13]) + Number(fields[14])) / 100;
+}
+
 /** Runs the command as a user would; how many impacts it printed. */
 function replayed(folder: string): Promise<number> {
   return new Promise((done, fail) => {
@@ -111,9 +119,10 @@ export async function benchReplay(seconds: number, told: (text: string) => void)
       const folder = await recordDrive(scratch, seconds, sound);
       told(`replay: hearing ${seconds} s of ${sound}`);
       const startedMs = performance.now();
+      const before = childrenCpuS();
       const impacts = await replayed(folder);
       const realTimeFactor = seconds / ((performance.now() - startedMs) / 1000);
-      results.push({ sound, bagBytes: await bytesOf(folder), realTimeFactor, impacts });
+      results.push({ sound, bagBytes: await bytesOf(folder), realTimeFactor, cpuS: childrenCpuS() - before, impacts });
       await rm(folder, { recursive: true });
     }
     return results;
