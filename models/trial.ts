@@ -39,6 +39,8 @@ export interface TrialReport {
   readonly findings: readonly ModelFinding[];
   /** Milliseconds of each window: [model][window]. */
   readonly timesMs: readonly (readonly number[])[];
+  /** The same, of the processor's time: what a busy machine hardly moves. */
+  readonly processorTimesMs: readonly (readonly number[])[];
   /** By which the resident memory of the process grew, bytes. */
   readonly memoryBytes: number;
   /** Whether the process ended of it, or had to be ended. */
@@ -172,6 +174,7 @@ export class TrialProcess {
         done({
           loadMs: 0,
           timesMs: [],
+          processorTimesMs: [],
           memoryBytes: 0,
           died: true,
           findings: [{ code: 'session', field: 'graph', expected, found, cure }],
