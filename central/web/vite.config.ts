@@ -6,13 +6,13 @@ import { fileURLToPath } from 'node:url';
 import react from '@vitejs/plugin-react';
 import { defineConfig, type Plugin } from 'vite';
 
-/** The LZ4 library asks for its binary by a `require` that no bundler knows; the viewer hands it the bytes instead. */
-const lz4Binary = (): Plugin => ({
-  name: 'lz4-binary',
+/** The decompression libraries ask for their binaries by a `require` that no bundler knows; the viewer hands them the bytes instead. */
+const noBinaries = (): Plugin => ({
+  name: 'no-binaries',
   enforce: 'pre',
   resolveId: (source, importer) =>
-    source === './wasm-lz4.wasm' && importer?.endsWith('wasm-lz4.js') ? '\0lz4-binary' : null,
-  load: (id) => (id === '\0lz4-binary' ? "export default ''" : null),
+    /^\.\/wasm-(lz4|zstd)\.wasm$/.test(source) && /wasm-(lz4|zstd)\.js$/.test(importer ?? '') ? '\0no-binary' : null,
+  load: (id) => (id === '\0no-binary' ? "export default ''" : null),
 });
 
 export default defineConfig(({ command }) => {
@@ -21,7 +21,7 @@ export default defineConfig(({ command }) => {
   return {
     root: fileURLToPath(new URL('.', import.meta.url)),
     plugins: [react()],
-    worker: { format: 'es', plugins: () => [lz4Binary()] },
+    worker: { format: 'es', plugins: () => [noBinaries()] },
     build: {
       outDir: 'dist',
       emptyOutDir: true,

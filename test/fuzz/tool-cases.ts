@@ -16,12 +16,14 @@ import { eventsOf } from '../../central/web/src/bag/reading/lines-and-events.ts'
 import { openBag } from '../../central/web/src/bag/reading/open-bag.ts';
 import { statisticsOf } from '../../central/web/src/bag/reading/statistics.ts';
 import { ViewReader } from '../../central/web/src/bag/reading/view-reader.ts';
+import { readLibrariesFromDisk } from '../central/web/local-libraries.ts';
 import { aboutContent, allowed, type CheckCase } from './bag-cases.ts';
 
 const formats = ['wav', 'csv', 'parquet'] as const;
 
 /** Gives the check of one case, which works in a folder of its own, and the function that removes it. */
 export async function toolCheck(): Promise<{ check: CheckCase; end: () => Promise<void> }> {
+  readLibrariesFromDisk();
   const folder = await mkdtemp(join(tmpdir(), 'fender-fuzz-'));
   const check: CheckCase = async (from, bytes) => {
     const place = await mkdtemp(join(folder, 'case-'));

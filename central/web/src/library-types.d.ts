@@ -12,3 +12,17 @@ declare module '@foxglove/wasm-lz4/dist/wasm-lz4.js' {
   // biome-ignore lint/style/noDefaultExport: it is how the library exports
   export default factory;
 }
+
+declare module '@foxglove/wasm-zstd/dist/wasm-zstd.js' {
+  interface ZstdModule {
+    readonly HEAPU8: Uint8Array;
+    readonly ready: Promise<unknown>;
+    _malloc(bytes: number): number;
+    _free(pointer: number): void;
+    /** The bytes written, or -1. */
+    _decompress(to: number, toBytes: number, from: number, fromBytes: number): number;
+  }
+  const factory: (options: { wasmBinary: Uint8Array }) => Promise<ZstdModule>;
+  // biome-ignore lint/style/noDefaultExport: it is how the library exports
+  export default factory;
+}

@@ -17,10 +17,12 @@ import { statisticsOf } from '../../../central/web/src/bag/reading/statistics.ts
 import { ViewReader } from '../../../central/web/src/bag/reading/view-reader.ts';
 import { makeHourBag } from '../../bench/hour-bag.ts';
 import { foreignBag } from './bag-fixtures.ts';
+import { readLibrariesFromDisk } from './local-libraries.ts';
 
 let folder: string;
 
 beforeAll(async () => {
+  readLibrariesFromDisk();
   folder = await mkdtemp(join(tmpdir(), 'fender-bag-reading-'));
 });
 
