@@ -117,6 +117,7 @@ AUGMENTATION = Section({
     "noise": RATIO,
     "array": number(0, 1, 0.3),
     "clip": number(0, 1, 0.1),
+    "noisy": number(0, 1, 0.3),
     "mask": RATIO,
     "mask_bands": whole(2, 64),
     "mask_frames": whole(2, 90),

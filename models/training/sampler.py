@@ -19,6 +19,7 @@ from augment import Sound
 
 FRAMES, BANDS = frontend.FRAMES, frontend.MEL_BANDS
 KINDS = ("real_impact", "generated_impact", "confuser", "background", "generated_drive", "unlabelled")
+ONLINE = ("noisy", "mask", "mask_bands", "mask_frames")  # settings of batches, not of pools
 CHUNK = 500  # windows made, and kept in a file, at once
 
 
@@ -152,7 +153,7 @@ def pool_key(name: str, clips: list[data.Clip], config: dict) -> str:
     """Changes with all that the windows of a pool depend on."""
     listed = [(c.file, c.cls, c.group, c.label, c.path.stat().st_size) for c in clips]
     code = b"".join(Path(module.__file__).read_bytes() for module in (augment, frontend))
-    settings = {k: v for k, v in config["augmentation"].items() if not k.startswith("mask")}
+    settings = {k: v for k, v in config["augmentation"].items() if k not in ONLINE}
     text = json.dumps([name, listed, settings, config.get("distillation", {}).get("sha256"), config["generated"], config["seed"],
                        generated.generator_key() if config["generated"] else ""], sort_keys=True)
     return f"{name}-{hashlib.sha256(text.encode() + code).hexdigest()[:16]}"
@@ -239,8 +240,22 @@ class Sampler:
         r = self.random
         counts = r.multinomial(n, self.shares)
         at = np.concatenate([r.choice(rows, k) for rows, k in zip(self.rows, counts) if k])
-        power = torch.from_numpy(np.exp(self.power[at].astype(np.float32)))
-        return self._damaged(power), torch.from_numpy(at)
+        return self._damaged(self._in_noise(self._powers(at))), torch.from_numpy(at)
+
+    def _powers(self, at: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.exp(self.power[at].astype(np.float32)))
+
+    def _in_noise(self, power: torch.Tensor) -> torch.Tensor:
+        """Some of the windows over another background: what is wanted of them stays what the window alone is."""
+        r, background = self.random, np.concatenate([self.rows[KINDS.index(k)] for k in ("background", "generated_drive")])
+        some = np.flatnonzero(r.random(len(power)) < self.settings["noisy"])
+        if len(background) and len(some):
+            under = self._powers(r.choice(background, len(some)))
+            loudest = torch.nn.functional.avg_pool1d(power[some].mean(dim=2)[:, None], 10, 1)[:, 0].amax(dim=1)
+            snr_db = torch.from_numpy(r.uniform(*self.settings["snr_db"], len(some))).float()
+            gain = loudest / (under.mean(dim=(1, 2)) + 1e-12) * 10 ** (-snr_db / 10)
+            power[some] += gain.clamp(max=1e6)[:, None, None] * under
+        return power
 
     def _damaged(self, power: torch.Tensor) -> torch.Tensor:
         """Tilted spectra, noise floors, masked bands and frames (Park and others, SpecAugment, 2019)."""
@@ -248,12 +263,12 @@ class Sampler:
         band = np.linspace(-0.5, 0.5, BANDS)
         tilt = r.normal(0, c["tilt_db"] / 2, (n, 1)) * band + r.normal(0, c["ripple_db"], (n, 1)) * np.cos(2 * np.pi * band + r.uniform(0, 6.3, (n, 1)))
         power = power * torch.from_numpy(10 ** (tilt / 10)).float()[:, None, :]
-        noisy = r.random(n) < c["noise"] / 2
-        level = np.where(noisy, 10 ** (r.uniform(-55, -12, n) / 10), 0)[:, None]
-        shape = 10 ** (np.linspace(0, 1, BANDS)[None] * r.uniform(-25, 10, (n, 1)) / 10)
+        some = np.flatnonzero(r.random(n) < c["noise"] / 2)
+        level = 10 ** (r.uniform(-55, -12, (len(some), 1)) / 10)
+        shape = 10 ** (np.linspace(0, 1, BANDS)[None] * r.uniform(-25, 10, (len(some), 1)) / 10)
         floor = torch.from_numpy(level * shape / shape.mean(1, keepdims=True)).float()
-        speckle = torch.from_numpy(r.standard_exponential((n, FRAMES, BANDS), np.float32)) * 0.5 + 0.5
-        power = power + floor[:, None, :] * power.mean(dim=(1, 2), keepdim=True) * speckle
+        speckle = torch.from_numpy(r.standard_exponential((len(some), FRAMES, BANDS), np.float32)) * 0.5 + 0.5
+        power[some] += floor[:, None, :] * power[some].mean(dim=(1, 2), keepdim=True) * speckle
         mask = torch.ones(n, FRAMES, BANDS)
         for i in np.flatnonzero(r.random(n) < c["mask"]):
             width, at = r.integers(1, c["mask_bands"]), r.integers(0, BANDS)
