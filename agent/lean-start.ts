@@ -48,7 +48,10 @@ export async function replaceByLeanProcess(config: AgentConfig, signal: AbortSig
   if (process.execve === undefined) return;
   const cacheFolder = join(resolve(config.data_dir), 'cache');
   await compileAhead(cacheFolder, signal).catch(() => {});
-  const model = await checkModelFile(resolve(import.meta.dirname, '..', config.detector.model));
+  const model = await checkModelFile(
+    resolve(import.meta.dirname, '..', config.detector.model),
+    config.detector.max_model_bytes,
+  );
   const checked: Checked = { config, model };
   const main = resolve(import.meta.dirname, 'lean-process.ts');
   const env = {

@@ -41,7 +41,9 @@ const driftReference = z.object({
       average_pairwise: z.number().nonnegative().optional(),
     })
     .optional()
-    .describe('distance from which a feature has drifted; see drift.ts for units'),
+    .describe(
+      "distance from which a feature has drifted, as drift.ts tells it, average_pairwise in shares of the feature's range",
+    ),
 });
 
 const seconds = z.number().min(0).max(60);

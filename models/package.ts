@@ -114,7 +114,7 @@ export function withDescription(
 }
 
 function tooLarge(path: string, size: number, most: number): ModelError {
-  const cure = 'Raise the limit (detector.model_max_bytes, --max-bytes) if the file is what you mean.';
+  const cure = 'Raise the limit (detector.max_model_bytes, --max-bytes) if the file is what you mean.';
   return unreadableFile(path, `at most ${most} bytes`, `${size} bytes`, cure);
 }
 

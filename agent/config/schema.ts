@@ -199,6 +199,11 @@ const detector = section('The impact detector in its own process.', {
     'count',
     'Sound chunks of 100 ms that may wait for the detector; more are missed and counted.',
   ),
+  max_model_bytes: key(
+    z.int().min(10_000).max(2_000_000_000).default(67_108_864),
+    'B',
+    'Larger model files are refused unread.',
+  ),
   max_memory_mb: key(
     z.int().min(50).max(4_000).default(250),
     'none',

@@ -15,20 +15,27 @@ export interface CheckedModel {
 }
 
 /** Reads and checks a model file; null when it cannot be used, which the detector process will find and tell by itself. */
-export async function checkModelFile(path: string): Promise<CheckedModel | null> {
+export async function checkModelFile(path: string, maxBytes?: number): Promise<CheckedModel | null> {
   const { readModel } = await import('../../models/package.ts');
-  const model = await readModel(path).catch(() => null);
-  return model === null ? null : { sha256: sha256Of(model.bytes), description: model.description };
+  const model = await readModel(path, limitOf(maxBytes)).catch(() => null);
+  if (model === null) return null;
+  // Nobody in the vehicle reads the figures, which may be long, and all of this goes through an environment variable.
+  const { evaluation, ...description } = model.description;
+  return { sha256: sha256Of(model.bytes), description };
 }
 
 /** The model at `path`: as it was checked when it is the same file, else read and checked now. Throws ModelError as `readModel`. */
-export async function loadModel(path: string, checked: CheckedModel | null): Promise<Model> {
+export async function loadModel(path: string, checked: CheckedModel | null, maxBytes?: number): Promise<Model> {
   if (checked !== null) {
     const bytes = await readFile(path).catch(() => null);
     if (bytes !== null && sha256Of(bytes) === checked.sha256) return { path, bytes, description: checked.description };
   }
   const { readModel } = await import('../../models/package.ts');
-  return readModel(path);
+  return readModel(path, limitOf(maxBytes));
+}
+
+function limitOf(maxBytes: number | undefined): { maxBytes?: number } {
+  return maxBytes === undefined ? {} : { maxBytes };
 }
 
 function sha256Of(bytes: Uint8Array): string {

@@ -56,6 +56,7 @@ export async function detectorOptions(
       setup: {
         modelPath: model.modelPath,
         checkedModel: model.checkedModel,
+        maxModelBytes: detector.max_model_bytes,
         thresholds,
         summaryPeriodS: common.summaryPeriodS,
         mount: mountOf(sensors.uma8),
@@ -91,7 +92,14 @@ async function candidateOptions(
     ...common,
     source: 'shadow',
     niceness: CANDIDATE_NICENESS,
-    setup: { modelPath, checkedModel, thresholds: {}, summaryPeriodS, mount: null },
+    setup: {
+      modelPath,
+      checkedModel,
+      maxModelBytes: detector.max_model_bytes,
+      thresholds: {},
+      summaryPeriodS,
+      mount: null,
+    },
     pair,
     choice,
     choiceFile,

@@ -10,7 +10,7 @@ import { WindowCounts } from './window-counts.ts';
 
 /** Loads the model of `setup` and has it score silence. Rejects with a ModelError when it cannot be used. */
 export async function openHearing(setup: DetectorSetup): Promise<Hearing> {
-  const model = await loadModel(setup.modelPath, setup.checkedModel);
+  const model = await loadModel(setup.modelPath, setup.checkedModel, setup.maxModelBytes);
   const { sampleRateHz, channels } = setup;
   const thresholds = { ...model.description.thresholds, ...setup.thresholds };
   const description = { ...model.description, thresholds };

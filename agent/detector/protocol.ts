@@ -27,6 +27,8 @@ export interface DetectorSetup {
   readonly modelPath: string;
   /** What the agent found in it when it started; null when it did not look. */
   readonly checkedModel: CheckedModel | null;
+  /** Larger model files are refused; as models/package.ts when absent. */
+  readonly maxModelBytes?: number;
   /** Score from which a label is reported, overriding the model's own. */
   readonly thresholds: Readonly<Record<string, number>>;
   readonly sampleRateHz: number;

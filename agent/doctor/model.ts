@@ -10,12 +10,12 @@ const programFolder = resolve(import.meta.dirname, '../..');
 
 /** `sampleRateHz` of the configured sound; null where there is none to hear. */
 export async function checkModel(
-  { enabled, model: path, thresholds }: AgentConfig['detector'],
+  { enabled, model: path, max_model_bytes, thresholds }: AgentConfig['detector'],
   sampleRateHz: number | null,
 ): Promise<Check> {
   if (!enabled) return ok('model', 'the detector is switched off');
   try {
-    const model = await readModel(resolve(programFolder, path));
+    const model = await readModel(resolve(programFolder, path), { maxBytes: max_model_bytes });
     const { name, version, labels, input } = model.description;
     if (sampleRateHz !== null && sampleRateHz !== input.sample_rate_hz) {
       const found = `${name} ${version} hears ${input.sample_rate_hz} Hz, the sound has ${sampleRateHz} Hz`;

@@ -42,7 +42,7 @@ function write(fields: readonly Field[]): Uint8Array {
   const writer = new BinaryWriter();
   for (const { number, wire, content } of fields) {
     writer.tag(number, wire);
-    if (typeof content === 'bigint') writer.int64(content);
+    if (typeof content === 'bigint') writer.int64(BigInt.asIntN(64, content));
     else if (wire === WireType.LengthDelimited) writer.bytes(Array.isArray(content) ? write(content) : content);
     else writer.raw(content as Uint8Array);
   }
