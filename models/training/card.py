@@ -115,7 +115,7 @@ def told(config: dict, evaluation: dict, form: str) -> list[str]:
         + ".", "",
         "### In noise" + (", fp32 and int8" if len(evaluation["precisions"]) > 1 else ""), "",
         "Every clip, impact or not, mixed into a recording of " + ", ".join(config["evaluation"]["noise_classes"] or ["nothing"]) +
-        " of the same fold; the ratio is of the clip's loudest 100 ms to the noise's mean power.", "",
+        " of the same fold; the ratio is of the clip's active part (50 ms blocks within 20 dB of its loudest) to the noise's mean power.", "",
         *noise_table(evaluation), "",
         image("noise", "ROC AUC and recall by signal-to-noise ratio"), "",
         *compared(evaluation),

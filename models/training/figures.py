@@ -108,10 +108,11 @@ def false_alarms(sure: list[np.ndarray], threshold: float, release_ratio: float,
 
 
 def threshold_for_budget(sure: list[np.ndarray], hours: float, budget_per_hour: float, release_ratio: float, merge_windows: int) -> float:
-    """The lowest threshold of 0.05, 0.06 … 0.99 from which up no more false alarms are raised than the budget allows."""
-    best = 0.99
-    for threshold in np.arange(0.99, 0.045, -0.01):
+    """The lowest threshold, of some evenly apart in log-odds, from which up no more false alarms are raised than the budget allows."""
+    best = 0.9999
+    for odds in np.arange(9, -4.05, -0.1):
+        threshold = round(float(1 / (1 + np.exp(-odds))), 4)
         if false_alarms(sure, threshold, release_ratio, merge_windows) > budget_per_hour * hours:
             break
         best = threshold
-    return float(round(best, 2))
+    return best

@@ -33,7 +33,7 @@ class Judged:
         """Per clip how sure the model is of any impact: the mean of its two most impact-like windows."""
         return np.array([1 - best_two(w)[:, 0].mean() for w in self.windows])
 
-    def group(self, precision_label: str | None = None) -> tuple[np.ndarray, np.ndarray]:
+    def group(self) -> tuple[np.ndarray, np.ndarray]:
         return self.sure, self.positive
 
 
@@ -49,21 +49,23 @@ def cut(samples: np.ndarray, hop_s: float) -> np.ndarray:
     return np.lib.stride_tricks.sliding_window_view(samples, length)[::hop]
 
 
-def loudest_power(samples: np.ndarray) -> float:
-    """Mean power of the loudest 100 ms."""
-    step = frontend.INPUT_RATE_HZ // 100
-    power = (samples[: len(samples) // step * step].reshape(-1, step) ** 2).mean(axis=1)
-    return float(np.convolve(power, np.full(10, 0.1), "valid").max()) if len(power) >= 10 else float((samples**2).mean())
+def active_power(samples: np.ndarray) -> float:
+    """Mean power of the blocks of 50 ms within 20 dB of the loudest one's, as models/mixing.ts has it; 0 for silence."""
+    block = frontend.INPUT_RATE_HZ // 20
+    powers = np.array([(samples[at : at + block] ** 2).mean() for at in range(0, len(samples), block)])
+    active = powers[(powers > 0) & (powers >= 0.01 * powers.max(initial=0))]
+    return float(active.mean()) if len(active) else 0.0
 
 
-def mixed(samples: np.ndarray, noise: np.ndarray, snr_db: float) -> np.ndarray:
-    """`samples` with noise of the same length under them: the loudest 100 ms are `snr_db` over the noise's mean power. Brought
-    to the sound's own peak, so that nothing clips."""
-    under = np.resize(noise, len(samples))
-    gain = (loudest_power(samples) / max(float((under**2).mean()), 1e-12) * 10 ** (-snr_db / 10)) ** 0.5
-    sum_ = samples + np.float32(gain) * under
-    peak = float(np.abs(sum_).max())
-    return (sum_ * (min(1.0, max(float(np.abs(samples).max()), 0.1) / peak) if peak > 0 else 1.0)).astype(np.float32)
+def mixed(samples: np.ndarray, noise: np.ndarray, snr_db: float, start: float) -> np.ndarray:
+    """`samples` with noise under them, repeated from `start` (0 to 1) on: the active part is `snr_db` over the noise's mean power.
+    Made quieter where it would exceed full scale (models/mixing.ts)."""
+    sounding = np.flatnonzero(noise)
+    under = noise[sounding[0] : sounding[-1] + 1] if len(sounding) else noise
+    power = float((under**2).mean())
+    gain = (active_power(samples) / power / 10 ** (snr_db / 10)) ** 0.5 if power > 0 else 0.0
+    both = samples + np.float32(gain) * np.resize(np.roll(under, -int(start * len(under))), len(samples))
+    return (both / max(1.0, float(np.abs(both).max()))).astype(np.float32)
 
 
 def noise_for(number: int, clip: data.Clip, noises: list[data.Clip], seed: int) -> tuple[data.Clip, float]:
@@ -80,8 +82,7 @@ def sound_of(number: int, run: Run, condition: str, config: dict, cache: Path) -
     if condition == CLEAN:
         return samples
     noise, start = noise_for(number, clip, noises, config["seed"])
-    under = data.sound(noise, cache)
-    return mixed(samples, np.roll(under, -int(start * len(under))), float(condition))
+    return mixed(samples, data.sound(noise, cache), float(condition), start)
 
 
 def judge(model: onnx.ModelProto, run: Run, condition: str, config: dict, cache: Path) -> Judged:

@@ -12,7 +12,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 # Strings in the file as they are; everything else is JSON.
-PLAIN = ("format", "name", "version", "task", "author", "dataset_tag")
+PLAIN = ("format", "name", "version", "task", "author", "dataset_tag", "precision")
 BATCH = 32
 
 

@@ -84,22 +84,22 @@ def precision_recall(judged: list, resamples: int, seed: int, path: Path) -> Non
 
 
 def score_histograms(judged: list, threshold: float, path: Path) -> None:
-    """Clips by score on a logarithmic axis of odds, because nearly all scores are near 0 or 1."""
+    """Clips of each group by score, on an axis of log-odds, because nearly all scores are near 0 or 1."""
     sure = np.concatenate([j.sure for j in judged])
     groups = np.array(["impact" if c.label != "background" else c.group for j in judged for c in j.run.tested])
     odds = lambda p: np.log10(np.clip(p, 1e-4, 1 - 1e-4) / (1 - np.clip(p, 1e-4, 1 - 1e-4)))
-    edges = np.linspace(-4, 4, 33)
-    figure, ax = axes("Scores of clips that the model never met", "how sure of an impact", "clips")
-    names = [g for g in ("background", "confuser") if (groups == g).any()] + ["impact"]
-    ax.hist([odds(sure[groups == g]) for g in names], edges, stacked=True, color=[GREY, GREEN, RED][-len(names):], label=names)
-    ax.axvline(odds(np.array(threshold)), color="black", linewidth=1, linestyle="--", label=f"threshold {threshold:g}")
+    names = [*sorted(set(groups) - {"impact"}), "impact"]
+    figure, rows = plt.subplots(len(names), 1, sharex=True, figsize=(6.4, 1.2 + 1.3 * len(names)), layout="constrained")
+    for ax, name, colour in zip(np.atleast_1d(rows), names, [GREY, GREEN, BLUE, GREY][: len(names) - 1] + [RED]):
+        ax.hist(odds(sure[groups == name]), np.linspace(-4, 4, 41), color=colour)
+        ax.axvline(odds(np.array(threshold)), color="black", linewidth=1, linestyle="--")
+        ax.set_ylabel(f"{name}\n(clips)", fontsize=9)
+        for side in ("top", "right"):
+            ax.spines[side].set_visible(False)
     ticks = [0.0001, 0.001, 0.01, 0.1, 0.5, 0.9, 0.99, 0.999, 0.9999]
     ax.set_xticks(odds(np.array(ticks)), [f"{t:g}" for t in ticks], fontsize=8)
-    ax.set_yscale("symlog", linthresh=10)
-    counts = [0, 5, 10, 30, 100, 300]
-    ax.set_yticks(counts, [str(c) for c in counts])
-    ax.minorticks_off()
-    ax.legend(frameon=False)
+    ax.set_xlabel(f"how sure of an impact; dashed: threshold {threshold:g}")
+    figure.suptitle("Scores of clips that the model never met", fontsize=11)
     save(figure, path)
 
 
@@ -157,7 +157,7 @@ def noise(evaluation: dict, path: Path) -> None:
         ax.set_title(title, fontsize=11)
         ax.set_xticks(x, [c if c == "clean" else f"{c} dB" for c in conditions], fontsize=8)
         ax.grid(True, color="#e3e5e8", linewidth=0.8)
-        ax.legend(loc="lower left", frameon=False, fontsize=8)
+        ax.legend(loc="best", frameon=False, fontsize=8)
         for side in ("top", "right"):
             ax.spines[side].set_visible(False)
     right.set_ylim(0, 1.02)
