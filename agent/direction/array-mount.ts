@@ -12,7 +12,7 @@ export interface ArrayMount {
 }
 
 /** The seven capsules of the board. The eighth channel is a free input whose microphone may be anywhere: no direction is taken from it. */
-export const CAPSULES = 7;
+const CAPSULES = 7;
 
 /** Places of the capsules of channels 0 to 6 in metres, in the vehicle's frame: x ahead, y left, z up, from the middle capsule. */
 export function mountedCapsules({ yawDeg, pitchDeg, facing }: ArrayMount): Position[] {

@@ -21,8 +21,6 @@ export interface Steered {
   readonly azimuthDeg: number;
   /** Mean agreement of all pairs in that direction: 1 when all phases fit, about 0 for noise. */
   readonly agreement: number;
-  /** The best agreement more than 45° away from there. */
-  readonly elsewhere: number;
   /** By capsule: mean agreement of the pairs it is in. */
   readonly byCapsule: readonly number[];
 }
@@ -48,12 +46,10 @@ export function steer(spectra: WhitenedSpectra, positions: readonly Position[], 
   const at = (azimuth: number) => map[(azimuth + 360) % 360] as number;
   const bend = at(peak - 1) - 2 * at(peak) + at(peak + 1);
   const fraction = bend < 0 ? (0.5 * (at(peak - 1) - at(peak + 1))) / bend : 0;
-  let elsewhere = Number.NEGATIVE_INFINITY;
-  for (let turn = 46; turn <= 314; turn++) elsewhere = Math.max(elsewhere, at(peak + turn));
   const best = responses(peak, elevations[peak] as number, spectra, positions, correlations, most, sampleRateHz);
   const byCapsule = positions.map((_, m) => mean(best.filter((_, p) => spectra.pairs[p]?.includes(m))));
   const azimuthDeg = peak + Math.max(-0.5, Math.min(0.5, fraction));
-  return { azimuthDeg: azimuthDeg > 180 ? azimuthDeg - 360 : azimuthDeg, agreement: at(peak), elsewhere, byCapsule };
+  return { azimuthDeg: azimuthDeg > 180 ? azimuthDeg - 360 : azimuthDeg, agreement: at(peak), byCapsule };
 }
 
 function apart(a: Position, b: Position): number {

@@ -5,9 +5,11 @@
 import { cpus, totalmem } from 'node:os';
 import { parseArgs } from 'node:util';
 import { benchAgent } from './agent.ts';
+import { benchAir } from './air.ts';
 import { benchBagView, type FrameFigures } from './bag-view.ts';
 import { benchClockCorrection } from './clock-correction.ts';
 import { benchCrash, type Spread } from './crash.ts';
+import { benchDetector, type Change, type Cost } from './detector.ts';
 import { benchDirection } from './direction.ts';
 import { benchEdgeToCentral } from './edge-to-central.ts';
 import { benchFlac } from './flac.ts';
@@ -30,10 +32,11 @@ const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '10' },
     kills: { type: 'string', default: '200' },
+    swaps: { type: 'string', default: '100' },
     'replay-minutes': { type: 'string', default: '60' },
     only: {
       type: 'string',
-      default: 'agent,model,replay,direction,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view',
+      default: 'agent,model,replay,direction,air,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view',
     },
     help: { type: 'boolean', short: 'h' },
   },
@@ -116,6 +119,44 @@ async function replayRows(): Promise<Row[]> {
     measured: `${realTimeFactor.toFixed(0)} × real time, ${cpuS.toFixed(0)} s of CPU (${megabytes(bagBytes)} MB, ${impacts} impacts)`,
     asked: sound === 'pcm' ? '≥ 60 ×' : '–',
   }));
+}
+
+async function detectorRows(): Promise<Row[]> {
+  const figures = await benchDetector(20, Number(values.swaps), 60, (text) => note(`detector: ${text}`));
+  const { killedS, stoppedS, due, scored, countedMissed, swaps, alone, beside, candidate, agent } = figures;
+  const seconds = (all: readonly number[]) =>
+    `${(all[Math.floor(all.length / 2)] ?? Number.NaN).toFixed(2)} s (at most ${(all.at(-1) ?? Number.NaN).toFixed(2)} s)`;
+  const change = ({ before, after }: Change) => `${megabytes(before)} → ${megabytes(after)} MB`;
+  const cost = ({ cpuRatio, anonymousBytes, residentBytes }: Cost) =>
+    `${percent(cpuRatio)}, ${megabytes(anonymousBytes)} MB of its own (${megabytes(residentBytes)} resident)`;
+  return [
+    {
+      figure: 'detector killed, detector stopped: until the next window is scored',
+      measured: `${seconds(killedS)}; ${seconds(stoppedS)}`,
+      asked: '≤ 2 s',
+    },
+    {
+      figure: `windows missed in these ${killedS.length + stoppedS.length}; as counted`,
+      measured: `${due - scored} of ${due}; ${countedMissed}`,
+      asked: 'counted',
+    },
+    {
+      figure: `recorder beside a detector killed and stopped ${agent.kills} times: messages lost, holes in the sound`,
+      measured: `${agent.lostMessages}, ${agent.holes} (windows missed ${agent.missedWindows})`,
+      asked: '0, 0',
+    },
+    {
+      figure: `${swaps.count} swaps of the model: agent, detector process, windows missed`,
+      measured: `${change(swaps.own)}; ${change(swaps.detector)}; ${swaps.missed}`,
+      asked: 'as before, 0',
+    },
+    { figure: 'detection in real time, one core; memory', measured: cost(alone), asked: '≤ 3 %' },
+    {
+      figure: 'the same beside a candidate; the candidate',
+      measured: `${cost(beside)}; ${cost(candidate)}`,
+      asked: '–',
+    },
+  ];
 }
 
 async function recorderRows(): Promise<Row[]> {
@@ -202,7 +243,7 @@ async function viewRows(): Promise<Row[]> {
 }
 
 async function directionRows(): Promise<Row[]> {
-  const figures = await benchDirection(6, (name) => note(`direction: ${name}`));
+  const figures = await benchDirection(4, (name) => note(`direction: ${name}`));
   return [
     ...figures.cases.map(({ name, events, untold, medianDeg, p90Deg, within20, meanConfidence }) => ({
       figure: `azimuth, simulated array, ${name}: median / 90th percentile error (${figures.sounds})`,
@@ -273,6 +314,27 @@ async function rosRows(): Promise<Row[]> {
   return [{ figure, measured: `${cost}; ${heard}; ${kept}`, asked }];
 }
 
+async function airRows(): Promise<Row[]> {
+  const { found, quiet, secondUs } = benchAir((what) => note(`air: ${what}`));
+  return [
+    ...found.map(({ name, found: hits, runs, medianS, worstS }) => ({
+      figure: `air, simulated: ${name}`,
+      measured: `found ${hits} of ${runs}, after ${medianS} s (worst ${worstS} s)`,
+      asked: '–',
+    })),
+    ...quiet.map(({ name, alarms, days }) => ({
+      figure: `air, simulated: false alarms, ${name}`,
+      measured: `${(alarms / days).toFixed(1)} a day (${alarms} in ${days} days)`,
+      asked: '–',
+    })),
+    {
+      figure: 'air: CPU of judging one second of both sensors',
+      measured: `${secondUs.toFixed(1)} µs (${(secondUs / 10_000).toFixed(4)} % of a core)`,
+      asked: '~ 0',
+    },
+  ];
+}
+
 function note(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
@@ -280,7 +342,7 @@ function note(text: string): void {
 async function main(): Promise<void> {
   if (values.help) {
     process.stdout.write(
-      'npm run bench -- [--minutes N] [--kills N] [--replay-minutes N] [--only agent,model,replay,direction,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view]\n',
+      'npm run bench -- [--minutes N] [--kills N] [--replay-minutes N] [--only agent,model,replay,direction,air,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view]\n',
     );
     return;
   }
@@ -288,6 +350,7 @@ async function main(): Promise<void> {
     model: modelRows,
     replay: replayRows,
     direction: directionRows,
+    air: airRows,
     recorder: recorderRows,
     flac: flacRows,
     repair: repairRows,
@@ -298,6 +361,7 @@ async function main(): Promise<void> {
     synchroniser: synchroniserRows,
     ros: rosRows,
     view: viewRows,
+    detector: detectorRows,
     agent: agentRows,
   };
   const rows: Row[] = [];
