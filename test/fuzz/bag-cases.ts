@@ -253,17 +253,18 @@ export interface FuzzReport {
 
 const maxCaseMs = 60_000;
 
-/** Runs the cases of seeds `firstSeed` to `firstSeed + cases − 1`; each can be run again by its seed alone. */
+/** Runs the cases of seeds `firstSeed` to `firstSeed + cases − 1`, and tells before each; each can be run again by its seed alone. */
 export async function fuzzBags(
   firstSeed: number,
   cases: number,
-  onProgress: (done: number) => void = () => {},
+  onCase: (done: number) => void = () => {},
   check: CheckCase = checkCase,
 ): Promise<FuzzReport> {
   const files = await originals();
   const failures: { seed: number; original: string; mutation: string; problem: string }[] = [];
   let [slowestMs, slowestSeed, largestResidentBytes] = [0, firstSeed, 0];
   for (let seed = firstSeed; seed < firstSeed + cases && failures.length < 20; seed += 1) {
+    onCase(seed - firstSeed);
     const random: Random = randomFrom(seed);
     const from = files[below(random, files.length)] as Original;
     const { name, bytes } = mutate(from.bytes, random);
@@ -279,7 +280,6 @@ export async function fuzzBags(
     if (took > maxCaseMs) problem ||= `took ${Math.round(took)} ms`;
     if (problem !== '') failures.push({ seed, original: from.name, mutation: name, problem });
     if (seed % 64 === 0) largestResidentBytes = Math.max(largestResidentBytes, process.memoryUsage.rss());
-    if (seed % 500 === 0) onProgress(seed - firstSeed);
   }
   return { cases, failures, slowestMs, slowestSeed, largestResidentBytes };
 }

@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util';
 import { fuzzBags } from './bag-cases.ts';
 import { toolCheck } from './tool-cases.ts';
+import { watchCases } from './watchdog.ts';
 
 const { values } = parseArgs({
   options: {
@@ -34,7 +35,12 @@ if (values.help) {
     process.exit((await runModelFuzz(seed, cases, onProgress)) ? 0 : 1);
   }
   const tools = values.tools ? await toolCheck() : null;
-  const report = await fuzzBags(seed, cases, onProgress, tools?.check);
+  const watchdog = watchCases(seed);
+  const onCase = (done: number): void => {
+    watchdog.began(done);
+    if (done % 500 === 0) onProgress(done);
+  };
+  const report = await fuzzBags(seed, cases, onCase, tools?.check);
   await tools?.end();
   const seconds = (performance.now() - started) / 1000;
   for (const failure of report.failures) process.stdout.write(`${JSON.stringify(failure)}\n`);
