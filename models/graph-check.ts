@@ -38,6 +38,8 @@ const FLOAT32 = 1;
 const EXPORT_SIMPLER = 'Export the model with operators of ONNX and ONNX-ML only, without control flow.';
 const EXPORT_AGAIN = 'The exporter made an invalid graph: export the model again, and try onnx.checker on it.';
 
+const SMALLER = 'Use a smaller model: one step of this would take hundreds of megabytes.';
+
 /** Everything that is wrong with the graph, at most 20 findings, the gravest first; none when it may be run. `ends` null: not compared. */
 export function checkGraph(model: OnnxModel, ends: GraphEnds | null): ModelFinding[] {
   const findings = [
@@ -232,7 +234,7 @@ function checkSizes({ nodes, initializers }: OnnxGraph): ModelFinding[] {
       const product = values.reduce((all, value) => all * Math.max(1, Math.abs(value)), 1);
       if (product <= MAX_ELEMENTS) continue;
       const expected = `sizes of at most ${MAX_ELEMENTS} elements`;
-      findings.push(finding(`${where} input ${index}`, expected, `[${values.join(', ')}]`, EXPORT_AGAIN));
+      findings.push(finding(`${where} input ${index}`, expected, `[${values.join(', ')}]`, SMALLER));
     }
   }
   return findings;
