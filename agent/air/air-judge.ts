@@ -104,9 +104,9 @@ export class AirJudge {
   }
 
   #decide(timeS: number): readonly AirNews[] {
-    const { particles, gas } = this.view;
-    this.#noteDust(particles, timeS);
+    this.#noteDust(this.view.particles, timeS);
     const news = [...this.#episodes.values()].flatMap((episode) => this.#follow(episode, timeS));
+    const { particles, gas } = this.view;
     const cause = this.#smokeCause(particles, gas, timeS);
     if (cause !== null && !this.#episodes.has('smoke')) news.push(this.#begin('smoke', cause, timeS));
     const bad = this.#badAirCause(particles, gas, timeS);

@@ -108,9 +108,10 @@ export class GasChannel {
     this.#unfit('silent');
   }
 
-  /** Takes what is now for usual. */
+  /** Takes what is now for usual; judges again from the next reading on. */
   relearn(): void {
     if (this.#view !== null) this.#baseline.restart(this.#log);
+    this.#view = null;
     this.#cusum.reset();
   }
 

@@ -108,9 +108,10 @@ export class ParticleChannel {
     if (timeS - (this.#lastS ?? this.#waitingSinceS) > pauseS(this.#options.periodS)) this.#unfit('silent');
   }
 
-  /** Takes what is now for usual, as far as the limit lets it. */
+  /** Takes what is now for usual, as far as the limit lets it; judges again from the next reading on. */
   relearn(): void {
     if (this.#view !== null) this.#baseline.restart(this.#limited(Math.log(this.#view.ugM3 + FLOOR_UGM3)));
+    this.#view = null;
     this.#cusum.reset();
   }
 

@@ -23,7 +23,7 @@ export interface RawConversion {
   readonly gasRange: number;
 }
 
-/** The environment `seconds` after the start: a warming cabin, a hilly road, breath and exhaust; the same for the same seed. */
+/** The environment `seconds` after the start: a warming cabin, a hilly road, a little breath and exhaust; the same for the same seed. */
 export function emulatedEnvironment(seconds: number, seed: number): Environment {
   const wave = (periodS: number, phase: number) => Math.sin((2 * Math.PI * seconds) / periodS + phase * seed);
   // The least significant bits of real converters never rest.
@@ -32,7 +32,7 @@ export function emulatedEnvironment(seconds: number, seed: number): Environment 
     temperatureC: 24 + 2.5 * wave(900, 1) + 0.3 * wave(47, 2) + 0.01 * ripple,
     pressurePa: 99_800 + 450 * wave(420, 3) + 25 * wave(31, 4) + 1.5 * ripple,
     humidity: 0.46 + 0.06 * wave(700, 5) + 0.01 * wave(59, 6) + 0.0003 * ripple,
-    gasResistanceOhm: 120_000 * Math.exp(0.5 * wave(380, 7) + 0.05 * wave(23, 8) + 0.002 * ripple),
+    gasResistanceOhm: 120_000 * Math.exp(0.15 * wave(380, 7) + 0.05 * wave(23, 8) + 0.002 * ripple),
   };
 }
 

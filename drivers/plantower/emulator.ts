@@ -8,6 +8,13 @@ const COMMAND_BYTES = 7;
 export class PlantowerEmulator extends SerialEmulator {
   private passive = false;
   private asleep = false;
+  private readonly airAt: (seconds: number) => Air;
+
+  /** `airAt`: the air so long after it was made; the common emulated air when omitted. */
+  constructor(options: { seed?: number; airAt?: (seconds: number) => Air } = {}) {
+    super(options);
+    this.airAt = options.airAt ?? ((seconds) => emulatedAir(seconds, this.seed));
+  }
 
   protected override powerUp(): void {
     this.passive = false;
@@ -39,7 +46,7 @@ export class PlantowerEmulator extends SerialEmulator {
 
   /** The frame of this moment. */
   private measurement(): Uint8Array {
-    return encodeMeasurement(registers(emulatedAir(this.seconds(), this.seed)));
+    return encodeMeasurement(registers(this.airAt(this.seconds())));
   }
 }
 

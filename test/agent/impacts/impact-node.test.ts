@@ -35,7 +35,12 @@ function impactNow(): Impact {
 }
 
 /** A node with a store that remembers what it was given, in order. */
-function makeNode(cutClip?: CutClip, journal = new ImpactJournal(folder), appendEvent?: ImpactStore['appendEvent']) {
+function makeNode(
+  cutClip?: CutClip,
+  journal = new ImpactJournal(folder),
+  appendEvent?: ImpactStore['appendEvent'],
+  pressureChange?: () => number | null,
+) {
   const stored: string[] = [];
   const diagnostics: Diagnostic[] = [];
   const spans: ClipRange[] = [];
@@ -59,6 +64,7 @@ function makeNode(cutClip?: CutClip, journal = new ImpactJournal(folder), append
           return { path: 'x.mcap', sha256: 'abc', bytes: 3 };
         }),
       report: (diagnostic) => diagnostics.push(diagnostic),
+      ...(pressureChange && { pressureChange }),
     },
     ROLLS,
   );
@@ -74,7 +80,6 @@ describe('an impact', () => {
     await node.settled();
     expect(stored[0]).toBe('message /fender/impacts');
     expect(stored[1]).toMatch(/^event [0-9a-f-]{36}$/);
-    expect(stored).toHaveLength(2);
     await vi.waitFor(() => expect(stored).toHaveLength(3), { timeout: 10_000 });
     expect(stored[2]).toBe(`${stored[1]?.replace('event', 'clip')} abc`);
     const { stamp } = impact;
@@ -220,5 +225,73 @@ describe('a snapshot', () => {
     });
     const asked = { stamp: clock.now(), reason: '', preRollNs: 0n, postRollNs: 1n };
     await expect(node.takeSnapshot(asked)).rejects.toThrow('the outbox is full');
+  });
+});
+
+describe('a change of pressure around an impact', () => {
+  it('that is measured by then is in the event itself', async () => {
+    const samples: ImpactSample[] = [];
+    const append = async (_id: string, sample: ImpactSample) => samples.push(sample);
+    const { node } = makeNode(undefined, undefined, append, () => -12);
+    node.take(impactNow());
+    await node.settled();
+    expect(samples).toMatchObject([{ kind: 'impact', pressureChangePa: -12 }]);
+  });
+
+  it('that is measured later comes as an update, before the clip', async () => {
+    let change: number | null = null;
+    const { node, stored } = makeNode(undefined, undefined, undefined, () => change);
+    const running = node.run(stop.signal);
+    node.take(impactNow());
+    await node.settled();
+    change = 31.5;
+    await vi.waitFor(() => expect(stored).toHaveLength(4), { timeout: 10_000 });
+    expect(stored[2]).toMatch(/^update [0-9a-f-]{36} {"pressureChangePa":31.5}$/);
+    expect(stored[3]).toMatch(/^clip /);
+    stop.abort();
+    await running;
+  });
+});
+
+describe('a finding', () => {
+  const air = { kind: 'air', label: 'smoke', detail: 'PM2.5 rose', level: 'high', ongoing: true } as const;
+
+  it('of the air is an event with a clip, also after a restart, and its updates follow it', async () => {
+    const samples: ImpactSample[] = [];
+    let commit: () => void = () => {};
+    const slow = async (id: string, sample: ImpactSample) => {
+      samples.push(sample);
+      await new Promise<void>((resolve) => {
+        commit = resolve;
+      });
+      before.stored.push(`event ${id}`);
+    };
+    const before = makeNode(undefined, undefined, slow);
+    const readings = [{ name: 'pm2_5_ugm3', value: 60, baseline: 8 }];
+    const rolls = { preRollNs: 1_000_000_000n, postRollNs: 0n };
+    const id = before.node.takeFinding({ ...air, stamp: clock.now(), readings }, rolls);
+    before.node.update(clock.now(), id, { ongoing: false, durationS: 90 });
+    await vi.waitFor(() => expect(samples).toHaveLength(1), { timeout: 10_000 });
+    commit();
+    await before.node.settled();
+    expect(samples[0]).toMatchObject({ ...air, eventId: id, readings, score: 1, model: { name: '', version: '' } });
+    await vi.waitFor(() => expect(before.stored).toHaveLength(3), { timeout: 10_000 });
+    expect(before.stored[1]).toBe(`event ${id}`);
+    expect(before.stored[2]).toBe(`update ${id} {"ongoing":false,"durationS":90}`);
+    const after = makeNode();
+    void after.node.run(stop.signal);
+    await vi.waitFor(() => expect(after.stored).toEqual([`clip ${id} abc`]), { timeout: 10_000 });
+  });
+
+  it('without a clip owes none', async () => {
+    const { node, stored } = makeNode();
+    const id = node.takeFinding(
+      { kind: 'drift', label: 'model_drift', detail: 'x', readings: [], stamp: clock.now() },
+      null,
+    );
+    await node.settled();
+    expect(stored).toEqual(['message /fender/impacts', `event ${id}`]);
+    expect(node.statistics()).toMatchObject({ events: 1, owedClips: 0 });
+    expect(await readdir(folder)).toEqual([]);
   });
 });
