@@ -3,6 +3,9 @@ import { stat } from 'node:fs/promises';
 import { type Detection, ImpactDetector } from '../models/detector.ts';
 import { type Model, readModel } from '../models/package.ts';
 import { ModelSession } from '../models/session.ts';
+import type { ArrayMount } from './direction/array-mount.ts';
+import type { Direction } from './direction/direction.ts';
+import { DirectionFinder } from './direction/direction-finder.ts';
 import { AgentError } from './error.ts';
 import { readBagSound } from './replay/bag-sound.ts';
 import { readFileSound } from './replay/file-sound.ts';
@@ -10,6 +13,9 @@ import type { ReplayedBlock } from './replay/replayed-block.ts';
 
 /** Windows heard at once: that saves a fifth of the time; more save nothing more. */
 const BATCH = 4;
+
+/** A recording does not say how the array was mounted: azimuths are those of the array, capsule 1 ahead, facing down. */
+const MOUNT: ArrayMount = { yawDeg: 0, pitchDeg: 0, facing: 'down' };
 
 /** What to replay. */
 export interface ReplayOptions {
@@ -33,6 +39,10 @@ export interface ReplayedImpact {
   readonly label: string;
   readonly score: number;
   readonly scores: Readonly<Record<string, number>>;
+  /** Where it came from: 0 ahead of capsule 1, +90 left, in degrees; absent when there was no telling. */
+  readonly azimuth_deg?: number;
+  readonly azimuth_confidence?: number;
+  readonly side?: Direction['side'];
 }
 
 /**
@@ -53,6 +63,7 @@ async function* hear(session: ModelSession, model: Model, options: ReplayOptions
   const { description } = model;
   const thresholds = { ...description.thresholds, ...options.thresholds };
   let detector: ImpactDetector | null = null;
+  let finder: DirectionFinder | null = null;
   let first: ReplayedBlock | null = null;
   let format = '';
   for await (const block of await openSound(options.path, description.input.topic, description.input.sample_rate_hz)) {
@@ -60,7 +71,8 @@ async function* hear(session: ModelSession, model: Model, options: ReplayOptions
     const { channels, sampleRateHz } = block;
     first ??= block;
     if (format !== `${channels} × ${sampleRateHz} Hz`) {
-      if (detector !== null) yield* printable(await detector.flush(), first);
+      if (detector !== null) yield* printable(await detector.flush(), first, finder);
+      finder = new DirectionFinder({ sampleRateHz, channels, mount: MOUNT });
       format = `${channels} × ${sampleRateHz} Hz`;
       detector = new ImpactDetector(
         session,
@@ -72,10 +84,11 @@ async function* hear(session: ModelSession, model: Model, options: ReplayOptions
         },
       );
     }
-    if (detector !== null) yield* printable(await detector.push(block.pcm, block.firstSampleNs), first);
+    finder?.push(block.pcm, block.firstSampleNs);
+    if (detector !== null) yield* printable(await detector.push(block.pcm, block.firstSampleNs), first, finder);
     options.onProgress?.(block.share, 1);
   }
-  if (detector !== null && first !== null) yield* printable(await detector.flush(), first);
+  if (detector !== null && first !== null) yield* printable(await detector.flush(), first, finder);
 }
 
 async function openSound(path: string, topic: string, sampleRateHz: number): Promise<AsyncIterable<ReplayedBlock>> {
@@ -88,8 +101,13 @@ async function openSound(path: string, topic: string, sampleRateHz: number): Pro
   return isBag ? readBagSound(path, topic) : readFileSound(path, sampleRateHz);
 }
 
-function* printable(detections: readonly Detection[], first: ReplayedBlock): Generator<ReplayedImpact> {
+function* printable(
+  detections: readonly Detection[],
+  first: ReplayedBlock,
+  finder: DirectionFinder | null,
+): Generator<ReplayedImpact> {
   for (const { onsetNs, endNs, label, score, scores } of detections) {
+    const direction = finder?.at(onsetNs) ?? null;
     yield {
       onset_s: seconds(onsetNs - first.firstSampleNs),
       end_s: seconds(endNs - first.firstSampleNs),
@@ -97,6 +115,11 @@ function* printable(detections: readonly Detection[], first: ReplayedBlock): Gen
       label,
       score: Math.round(score * 1e4) / 1e4,
       scores: Object.fromEntries(Object.entries(scores).map(([name, each]) => [name, Math.round(each * 1e4) / 1e4])),
+      ...(direction && {
+        azimuth_deg: direction.azimuthDeg,
+        azimuth_confidence: direction.confidence,
+        side: direction.side,
+      }),
     };
   }
 }
