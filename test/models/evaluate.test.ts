@@ -3,9 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { crossValidate } from '../../models/cross-validation.ts';
 import { evaluate, windowScores } from '../../models/evaluate.ts';
 import { clipScore } from '../../models/evaluation-figures.ts';
-import { formatEvaluation } from '../../models/evaluation-text.ts';
+import { formatCrossValidation, formatEvaluation } from '../../models/evaluation-text.ts';
+import { readModel, withDescription } from '../../models/package.ts';
 import type { Scorer } from '../../models/session.ts';
 import { testDescription } from './description.ts';
 
@@ -64,6 +66,72 @@ describe.skipIf(SKIP_SOX)(`evaluating${SKIP_SOX ? ' (skipped: sox is not install
     expect(others.roc_auc).toBeNull();
     expect(formatEvaluation(others)).toContain('needs impacts and others');
   });
+
+  test('mixes, listens to an hour and to streets, and judges each fold by its own model, the same each time', async () => {
+    const sox = (name: string, ...effects: string[]) =>
+      spawnSync('sox', ['-R', '-n', '-r', '48000', '-c', '1', join(folder, name), ...effects]);
+    sox('knock.wav', 'synth', '1.5', 'pluck', 'A2', 'pad', '0.8', '0.5');
+    sox('hum.wav', 'synth', '3', 'brownnoise', 'vol', '0.2');
+    sox('gale.wav', 'synth', '3', 'pinknoise', 'vol', '0.2');
+    sox('steps.wav', 'synth', '0.1', 'whitenoise', 'pad', '1', '1');
+    const rows = ['1', '2'].flatMap((fold) => [
+      `knock.wav,${fold},door_knock,impact`,
+      `hum.wav,${fold},engine,background`,
+      `gale.wav,${fold},wind,background`,
+      `steps.wav,${fold},footsteps,confuser`,
+    ]);
+    await writeFile(csv, `file,fold,class,group\n${rows.join('\n')}\n`);
+    const model = await readModel(MODEL);
+    for (const [fold, folds] of [
+      ['1', [2]],
+      ['2', [1, 2]],
+    ] as const) {
+      const training_run = { ...model.description.training_run, folds: [...folds] };
+      const named = { ...model.description, version: `1.0.${fold}`, training_run };
+      await writeFile(join(folder, `fold-${fold}.onnx`), withDescription(model.bytes, named, 'fold'));
+    }
+    const options = {
+      modelPattern: join(folder, 'fold-{fold}.onnx'),
+      clipsPath: csv,
+      mixSnrDb: [10],
+      hourMinutes: 0.1,
+      withConfusers: true,
+      streetSnrDb: [20],
+      budgetPerHour: 2,
+      resamplings: 100,
+    };
+    const shares: number[] = [];
+    const result = await crossValidate({ ...options, onProgress: (done, total) => shares.push(done / total) });
+    expect(shares.at(-1)).toBeCloseTo(1, 1);
+    expect(result.folds.map((each) => [each.fold, each.model.version, each.seen_in_training])).toEqual([
+      ['1', '1.0.1', false],
+      ['2', '1.0.2', true],
+    ]);
+    expect(result.seen_in_training).toBe(true);
+    expect(result.means.map(({ snr_db, impacts, others }) => [snr_db, impacts, others])).toEqual([
+      [null, 2, 6],
+      [10, 2, 6],
+    ]);
+    expect(result.hour?.minutes).toBeCloseTo(0.2, 5);
+    expect(result.hour_with_confusers?.clips).toBe(6);
+    expect(Object.keys(result.proposed_thresholds ?? { body_impact: 0, glass_break: 0 })).toEqual([
+      'body_impact',
+      'glass_break',
+    ]);
+    expect(result.folds[0]?.streets.map(({ snr_db, overall }) => [snr_db, overall.reference])).toEqual([
+      [20, 1],
+      [null, 1],
+    ]);
+    expect(Object.keys(result.folds[0]?.confusion ?? {})).toEqual(['door_knock', 'engine', 'footsteps', 'wind']);
+    const text = formatCrossValidation(result);
+    expect(text).toContain('WARNING  THE MODEL LEARNED FROM THESE CLIPS');
+    expect(text).toMatch(/means over 2 folds/);
+    const again = await evaluate({ ...options, modelPath: join(folder, 'fold-1.onnx'), fold: '1' });
+    expect(again).toEqual(result.folds[0]);
+    await expect(crossValidate({ ...options, modelPattern: MODEL })).rejects.toThrow(/expected \{fold\}/);
+    await writeFile(csv, 'file,fold,class,group\nknock.wav,1,door_knock,impact\n');
+    await expect(evaluate({ modelPath: MODEL, clipsPath: csv, mixSnrDb: [0] })).rejects.toThrow(/engine, rain, wind/);
+  }, 60_000);
 
   test('names the clip that cannot be read, the fold that is not there, and the file that is no model', async () => {
     await writeFile(csv, 'file,fold,class,group\nnone.wav,1,tone,impact\n');
