@@ -124,6 +124,7 @@ AUGMENTATION = Section({
 })
 
 OPTIMISER = Section({
+    "common_steps": whole(0, 1_000_000, 0),  # once, for all networks: on fold 0 and generated sound, the teacher's answers only
     "steps": whole(1, 1_000_000),
     "batch": whole(2, 4096),
     "learning_rate": number(1e-7, 1),

@@ -1,16 +1,21 @@
-"""Training of the networks."""
+"""Training of the networks: first, once for all runs, a common start that learns the teacher's answers to sounds that are never
+held out; from there each network on its own folds."""
 
+import hashlib
+import json
 import math
 import time
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch.nn import functional
 
+import data
 import distill
 import net as network
 from data import Clip, Work
-from sampler import KINDS, Sampler, open_pools
+from sampler import KINDS, Sampler, open_pools, pool_key
 
 # Modules whose text decides what a trained network is.
 CODE = ("frontend", "net", "augment", "sampler", "distill", "generated", "core")
@@ -22,16 +27,37 @@ def stages(config: dict) -> list[list[str]]:
 
 
 def prepare(clips: list[Clip], config: dict, work: Work, jobs: int) -> None:
-    """Fills the cache with what the parts share: finished windows and the teacher's answers to them."""
+    """Fills the cache with what the parts share: finished windows, the teacher's answers to them, and the common start."""
     open_pools(clips, config, work, jobs)
+    if config["architecture"]["name"] == "ds_cnn":
+        common_start(clips, config, work, lambda text: print(f"  common start: {text}", flush=True))
 
 
 def train_part(part: str, clips: list[Clip], config: dict, seed: int, work: Work, log, earlier: dict) -> dict:
     """Trains the network `part`; what is returned is kept by torch.save."""
     sampler = Sampler(list(open_pools(clips, config, work, 1).values()), config, seed)
     log(f"{len(sampler.kind)} windows: " + ", ".join(f"{(sampler.kind == i).sum()} {k}" for i, k in enumerate(KINDS)))
-    model = train_one(sampler, config, seed, log)
-    return {"weights": model.state_dict(), "classes": sampler.classes, "labels_of_classes": sampler.labels_of_classes}
+    wanted = targets(sampler, config, seed, log)
+    pupil = train_one(sampler, wanted, config, config["optimiser"]["steps"], seed, log, common_start(clips, config, work, log))
+    return {"weights": pupil.net.state_dict(), "classes": sampler.classes, "labels_of_classes": sampler.labels_of_classes}
+
+
+def common_start(clips: list[Clip], config: dict, work: Work, log) -> dict | None:
+    """Weights of a network and its copying heads that know the teacher's answers to the clips of fold 0 and to generated sound, from the
+    cache if they are there. None without a teacher, such clips, or `optimiser.common_steps`."""
+    steps, free = config["optimiser"]["common_steps"], [clip for clip in clips if clip.fold == 0]
+    if "distillation" not in config or not free or steps == 0:
+        return None
+    settings = {name: config[name] for name in ("seed", "architecture", "optimiser", "distillation")}
+    code = b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in CODE)
+    text = json.dumps([settings, pool_key("fold-0", free, config), pool_key("generated", [], config)], sort_keys=True)
+    target = work.cache / "networks" / f"common-{hashlib.sha256(text.encode() + code).hexdigest()[:16]}.pt"
+    if not target.exists():
+        sampler = Sampler(list(open_pools(free, config, work, 1).values()), config, config["seed"])
+        sampler.every_window_alike()
+        pupil = train_one(sampler, None, config, steps, config["seed"], log, None)
+        data.save_whole(target, lambda f: torch.save(pupil.state_dict(), f))
+    return torch.load(target)
 
 
 def targets(sampler: Sampler, config: dict, seed: int, log) -> torch.Tensor:
@@ -50,35 +76,46 @@ def targets(sampler: Sampler, config: dict, seed: int, log) -> torch.Tensor:
     return torch.where(sampler.labelled[:, None], (1 - part) * sampler.target + part * said, said)
 
 
-def train_one(sampler: Sampler, config: dict, seed: int, log) -> network.ImpactNet:
-    """Trains with AdamW on a cosine schedule; returns the moving average of the weights (Polyak), in eval mode."""
+def losses(pupil: network.Pupil, sampler: Sampler, wanted: torch.Tensor | None, config: dict) -> list[torch.Tensor]:
+    """Of one batch: naming the fine classes (if `wanted`), copying the teacher's embedding, copying its tags (if there is one)."""
+    power, at = sampler.batch(config["optimiser"]["batch"])
+    first = int(torch.randint(max(network.VIEWS) + 1, ()))
+    fine, embedding, tags = pupil(network.features(power)[:, first : first + network.VIEW_FRAMES])
+    parts = []
+    if wanted is not None:
+        parts.append(functional.cross_entropy(fine, wanted[at], label_smoothing=config["optimiser"]["label_smoothing"]))
+    if teacher := config.get("distillation"):
+        parts.append(teacher["embedding"] * functional.smooth_l1_loss(embedding, sampler.embedding[at] / pupil.scale))
+        parts.append(teacher["tags"] * functional.binary_cross_entropy_with_logits(tags, torch.sigmoid(sampler.logits[at])))
+    return parts
+
+
+def train_one(sampler: Sampler, wanted: torch.Tensor | None, config: dict, steps: int, seed: int, log, start: dict | None) -> network.Pupil:
+    """Trains with AdamW on a cosine schedule, from the weights `start` if given; returns the moving average of the weights (Polyak),
+    in eval mode."""
     torch.manual_seed(seed)
-    wanted, teacher, settings = targets(sampler, config, seed, log), config.get("distillation"), config["optimiser"]
-    architecture = config["architecture"]
+    settings, architecture = config["optimiser"], config["architecture"]
     model = network.ImpactNet(len(sampler.classes), architecture["stem"], architecture["blocks"], architecture["dropout"])
-    pupil = network.Pupil(model, sampler.embedding.shape[1], sampler.logits.shape[1])
-    scale = sampler.embedding.std(dim=0).clamp(min=0.05) if teacher else None
+    pupil = network.Pupil(model, sampler.embedding.shape[1], sampler.logits.shape[1]).train()
+    if start is None:
+        pupil.scale.copy_(sampler.embedding.std(dim=0).clamp(min=0.05))
+    else:
+        pupil.load_state_dict({name: value for name, value in start.items() if not name.startswith("net.head.")}, strict=False)
     average = torch.optim.swa_utils.AveragedModel(
-        model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True)
+        pupil, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.99), use_buffers=True)
     optimizer = torch.optim.AdamW(pupil.parameters(), lr=settings["learning_rate"], weight_decay=settings["weight_decay"])
-    steps, began, losses = settings["steps"], time.time(), []
+    began, told = time.time(), []
     for step in range(steps):
-        warm = min(1, (step + 1) / 100)
+        warm = min(1, (step + 1) / 60)
         for group in optimizer.param_groups:
             group["lr"] = settings["learning_rate"] * warm * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        power, at = sampler.batch(settings["batch"])
-        first = int(torch.randint(max(network.VIEWS) + 1, ()))
-        fine, embedding, tags = pupil.train()(network.features(power)[:, first : first + network.VIEW_FRAMES])
-        parts = [functional.cross_entropy(fine, wanted[at], label_smoothing=settings["label_smoothing"])]
-        if teacher:
-            parts.append(teacher["embedding"] * functional.smooth_l1_loss(embedding, sampler.embedding[at] / scale))
-            parts.append(teacher["tags"] * functional.binary_cross_entropy_with_logits(tags, torch.sigmoid(sampler.logits[at])))
+        parts = losses(pupil, sampler, wanted, config)
         optimizer.zero_grad()
         sum(parts).backward()
         torch.nn.utils.clip_grad_norm_(pupil.parameters(), 2)
         optimizer.step()
-        average.update_parameters(model)
-        losses.append([part.item() for part in parts])
-        if step % 200 == 199:
-            log(f"step {step + 1}/{steps} loss {np.round(np.mean(losses[-200:], axis=0), 4)} {time.time() - began:.0f} s")
+        average.update_parameters(pupil)
+        told.append([part.item() for part in parts])
+        if step % 100 == 99:
+            log(f"step {step + 1}/{steps} loss {np.round(np.mean(told[-100:], axis=0), 4)} {time.time() - began:.0f} s")
     return average.module.eval()

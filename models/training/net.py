@@ -63,6 +63,7 @@ class Pupil(nn.Module):
     def __init__(self, net: ImpactNet, embedding: int, tags: int):
         super().__init__()
         self.net = net
+        self.register_buffer("scale", torch.ones(embedding))  # of the teacher's embedding, which is copied in units of it
         self.embedding = nn.Linear(net.head.in_features, embedding)
         self.tags = nn.Linear(net.head.in_features, tags)
 

@@ -224,6 +224,10 @@ class Sampler:
         shares = np.array([self.settings["shares"][k] if len(rows) else 0 for k, rows in zip(KINDS, self.rows)])
         self.shares = shares / shares.sum()
 
+    def every_window_alike(self) -> None:
+        """Draws from all windows alike instead of by the shares of their kinds."""
+        self.shares = np.array([len(rows) for rows in self.rows]) / len(self.kind)
+
     def _targets(self, pool: Pool) -> np.ndarray:
         """[n, classes]; all zero when unknown."""
         own = np.array([self.classes.index(name) for name in pool.classes] + [-1])
