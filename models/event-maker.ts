@@ -59,7 +59,8 @@ export function eventSettings(description: ModelDescription): EventSettings {
 export function keptEnergyS(description: ModelDescription): number {
   const { sure_after_s, merge_s } = eventSettings(description);
   const { window_s, hop_s } = description.input;
-  return Math.max(4, window_s + hop_s + sure_after_s + merge_s + 0.1);
+  // A second more tells what is usual before an onset.
+  return Math.max(4, window_s + hop_s + sure_after_s + merge_s + 1.1);
 }
 
 /**

@@ -80,6 +80,13 @@ describe('the impact detector', () => {
     expect((await detect(street(6, ringing, 0.8), [800])).length).toBe(2);
   });
 
+  test('counts knocks in quick succession once, and knocks nearly a second apart each', async () => {
+    const knocking = (everyS: number) => [0, 1, 2].map((k) => [1.4 + everyS * k, 0.7] as const);
+    expect((await detect(street(5, knocking(0.3), 0.02), [800])).length).toBe(1);
+    const apart = await detect(street(5, knocking(0.95), 0.02), [800]);
+    expect(apart.map(({ onsetNs }) => Math.round(100 * secondsOf(onsetNs)))).toEqual([140, 235, 330]);
+  });
+
   test('raises the event at most 0.85 s of sound after its onset', async () => {
     const pcm = street(4, [[1.4, 0.8]]);
     const detector = new ImpactDetector(loudness, testDescription(), { sampleRateHz: RATE, channels: 2 });
