@@ -106,6 +106,11 @@ def conditions(runs: list[Run], config: dict) -> list[str]:
     return [CLEAN, *(f"{snr:g}" for snr in config["evaluation"]["snr_db"] if enough)]
 
 
+def tempered(judged: Judged, temperature: float | None) -> Judged:
+    """The same with calibrated scores, as the finished graph gives them."""
+    return judged if temperature is None else Judged(judged.run, [figures.tempered(w, temperature) for w in judged.windows])
+
+
 def temperature_of(judged: list[Judged], labels: list[str], but: Run | None) -> float | None:
     """Fitted on the two most impact-like windows of every clip, by runs other than `but`, so that no run is calibrated on the
     clips that judge it. None when there is nothing to fit on."""

@@ -20,43 +20,54 @@ from runs import HERE, Run, in_processes
 
 # As in models/event-maker.ts.
 RELEASE_RATIO, MERGE_S = 0.8, 0.7
+DRIFT_WINDOWS = 2000
 
 
 @dataclass
 class Made:
-    """One run's model in all its forms."""
+    """One run's graph in all its forms, before calibration, and its temperature."""
 
     run: Run
-    windows: np.ndarray  # of its training data: for quantization and the drift reference
     forms: dict[str, onnx.ModelProto]  # fp32, int8
-    temperature: float | None
+    temperature: float | None = None
 
 
 def make(runs: list[Run], trained: dict, clips: list[data.Clip], config: dict, architecture, folders: list[Path], work: data.Work,
          out: Path, jobs: int, log) -> None:
     """Writes everything to `out`; the description goes in last, so a file with a description is a finished one."""
-    raw = {run.name: architecture.build(trained[run.name], config) for run in runs}
-    judgeable = [run for run in runs if run.tested]
-    log("judging without calibration")
-    first = parallel([lambda run=run: judging.judge(raw[run.name], run, judging.CLEAN, config, work.cache) for run in judgeable], jobs)
-    crossed = [j for j in first if j.run.name != "final"]
-    log("calibrating and quantizing")
-    made = parallel([lambda run=run: forms(run, raw[run.name], crossed, config, architecture, work) for run in runs], jobs)
-
-    wanted, names = judging.conditions(judgeable, config), list(made[0].forms)
-    judges = [m for m in made if m.run.name != "final"] if crossed else [m for m in made if m.run.tested]
-    log(f"judging {', '.join(names)}: {', '.join(wanted)}")
-    tasks = [(m, form, condition) for m in judges for form in names for condition in wanted]
-    answers = parallel([lambda t=t: judging.judge(t[0].forms[t[1]], t[0].run, t[2], config, work.cache) for t in tasks], jobs, log)
-    judged = {(form, condition): [a for a, t in zip(answers, tasks) if t[1:] == (form, condition)] for form in names for condition in wanted}
-
+    made, raw = judge_ahead(runs, trained, config, architecture, work, jobs, log)
+    names, wanted = list(made[0].forms), list(dict.fromkeys(condition for _, condition in raw))
     shipped = names[-1]
-    thresholds = config["thresholds"] or budgeted(judged[shipped, judging.CLEAN], config)
-    evaluation = evaluate(judged, names, wanted, thresholds, config)
-    write(made, thresholds, evaluation, clips, config, out, work, log)
+    crossed = [j for j in raw.get((shipped, judging.CLEAN), []) if j.run.name != "final"]
+    for m in made:
+        m.temperature = judging.temperature_of(crossed, config["labels"], m.run)
+    temperatures = {m.run.name: m.temperature for m in made}
+    judged = {key: [judging.tempered(j, temperatures[j.run.name]) for j in rows] for key, rows in raw.items()}
+
+    thresholds = config["thresholds"] or budgeted(judged.get((shipped, judging.CLEAN), []), config)
+    evaluation = evaluate(judged, names, wanted, thresholds, config) if judged else None
+    log("writing")
+    parallel([lambda m=m: write(m, thresholds, evaluation, config, architecture, out, work) for m in made], jobs)
     sizes = {form: path_of(out, config, made[0].run, form, architecture).stat().st_size for form in names}
     card.write(out, config, architecture, clips, folders, judged, evaluation, thresholds, sizes, made[0].temperature)
+    for path in sorted(out.glob("**/*.onnx")):
+        log(f"{path} {path.stat().st_size} bytes")
     log(card.short(evaluation, shipped))
+
+
+def judge_ahead(runs: list[Run], trained: dict, config: dict, architecture, work: data.Work, jobs: int, log) -> tuple[list[Made], dict]:
+    """Every run's graph, quantized, and what it says of the clips it never met, by form and condition. Temperature and thresholds come
+    after this, so that changing them judges nothing anew. The final run is judged only when no fold is held out in turn."""
+    log("quantizing")
+    made = parallel([lambda run=run: forms(run, architecture.build(trained[run.name], config), config, architecture, work) for run in runs], jobs)
+    judges = [m for m in made if m.run.name != "final"] or [m for m in made if m.run.tested]
+    names, wanted = list(made[0].forms), judging.conditions([m.run for m in judges], config)
+    tasks = [(m, form, condition) for m in judges for form in names for condition in wanted]
+    if tasks:
+        log(f"judging {', '.join(names)}: {', '.join(wanted)}")
+    answers = parallel([lambda t=t: judging.judge(t[0].forms[t[1]], t[0].run, t[2], config, work.cache) for t in tasks], jobs, log)
+    return made, {(form, condition): [a for a, t in zip(answers, tasks) if t[1:] == (form, condition)]
+                  for form in names for condition in wanted if tasks}
 
 
 def parallel(jobs_: list, jobs: int, log=None) -> list:
@@ -83,18 +94,17 @@ def raw_windows(clips: list[data.Clip], config: dict, work: data.Work, count: in
     return np.stack(windows).astype(np.float32)
 
 
-def forms(run: Run, raw: onnx.ModelProto, crossed: list[judging.Judged], config: dict, architecture, work: data.Work) -> Made:
-    """The calibrated graph in every precision."""
-    temperature = judging.temperature_of(crossed, config["labels"], run)
-    windows = raw_windows(run.learned, config, work, 4 * config["quantization"]["windows"])
-    made = {"fp32": raw if temperature is None else model_file.with_temperature(raw, temperature)}
+def forms(run: Run, raw: onnx.ModelProto, config: dict, architecture, work: data.Work) -> Made:
+    """The graph in every precision."""
+    made = {"fp32": raw}
     if "int8" in architecture.PRECISIONS and config["quantization"]["precision"] == "int8":
+        windows = raw_windows(run.learned, config, work, config["quantization"]["windows"])
         with tempfile.TemporaryDirectory() as folder:
             fp32, int8 = Path(folder) / "fp32.onnx", Path(folder) / "int8.onnx"
-            onnx.save(made["fp32"], fp32)
-            model_file.quantize(fp32, int8, windows[::4], architecture.exact_nodes(made["fp32"]), config["quantization"]["method"])
+            onnx.save(raw, fp32)
+            model_file.quantize(fp32, int8, windows, architecture.exact_nodes(raw), config["quantization"]["method"])
             made["int8"] = onnx.load(int8)
-    return Made(run, windows, made, temperature)
+    return Made(run, made)
 
 
 def budgeted(judged: list[judging.Judged], config: dict) -> dict[str, float]:
@@ -173,21 +183,17 @@ def path_of(out: Path, config: dict, run: Run, form: str, architecture) -> Path:
     return out / f"{config['name']}{ending}" if run.name == "final" else out / "folds" / f"{config['name']}.{run.name}{ending}"
 
 
-def write(made: list[Made], thresholds: dict, evaluation: dict, clips: list[data.Clip], config: dict, out: Path, work: data.Work, log) -> None:
-    import architectures
-
-    architecture = architectures.named(config["architecture"]["name"])
-    for m in made:
-        for form, model in m.forms.items():
-            path = path_of(out, config, m.run, form, architecture)
-            scores = model_file.Scorer(model)(m.windows)
-            reference = features.drift_reference(m.windows, scores, config["labels"], frontend.INPUT_RATE_HZ)
-            described = model_file.described(model, description(m, form, thresholds, reference, evaluation, config))
-            data.save_whole(path, lambda f: f.write(described.SerializeToString(deterministic=True)))
-            log(f"{path} {path.stat().st_size} bytes")
+def write(made: Made, thresholds: dict, evaluation: dict | None, config: dict, architecture, out: Path, work: data.Work) -> None:
+    """One run's files: calibrated, with the histograms of their training windows and the description."""
+    windows = raw_windows(made.run.learned, config, work, DRIFT_WINDOWS)
+    for form, raw in made.forms.items():
+        model = raw if made.temperature is None else model_file.with_temperature(raw, made.temperature)
+        reference = features.drift_reference(windows, model_file.Scorer(model)(windows), config["labels"], frontend.INPUT_RATE_HZ)
+        described = model_file.described(model, description(made, form, thresholds, reference, evaluation, config))
+        data.save_whole(path_of(out, config, made.run, form, architecture), lambda f: f.write(described.SerializeToString(deterministic=True)))
 
 
-def description(made: Made, form: str, thresholds: dict, reference: dict, evaluation: dict, config: dict) -> dict:
+def description(made: Made, form: str, thresholds: dict, reference: dict, evaluation: dict | None, config: dict) -> dict:
     """The model's description (models/description.ts)."""
     commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, text=True).stdout.strip()
     learned = [c for c in made.run.learned if c.labelled]
@@ -215,10 +221,10 @@ def description(made: Made, form: str, thresholds: dict, reference: dict, evalua
     if made.temperature is not None:
         calibration = {"method": "temperature", "temperature": made.temperature,
                        "data": "the two most impact-like windows of every clip that the networks of the cross-validation never met"}
-        if made.run.name == "final":
+        if made.run.name == "final" and evaluation is not None:
             calibration |= {k: evaluation[k] for k in ("expected_calibration_error", "brier")}
         result["calibration"] = calibration
-    if made.run.name == "final":
+    if made.run.name == "final" and evaluation is not None:
         clean = evaluation["precisions"].get(form, {}).get(judging.CLEAN)
         result["evaluation"] = {k: evaluation[k] for k in ("method", "impacts", "others", "kind_right_among_detected", "at_thresholds")} | clean
     return result

@@ -31,7 +31,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="folder with clips.csv; may be given again")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the model and its card go")
     parser.add_argument("--cross-validate", action="store_true", help="also one network without each of data.folds (`folds:` in the file does the same)")
-    parser.add_argument("--only", action="append", metavar="RUN", help="train only this run (final, fold-1, …) into the cache and write nothing; may be given again")
+    parser.add_argument("--only", action="append", metavar="RUN", help="train and judge only this run (final, fold-1, …) into the cache and write nothing; may be given again")
     parser.add_argument("--jobs", type=int, help="processes at once (default: cores)")
     parser.add_argument("--cache", type=Path, default=HERE / ".venv" / "cache", metavar="DIR", help="decoded sound, finished networks and scores (default: %(default)s)")
     parser.add_argument("--node", default=str(ROOT / "node_modules/.bin/node"), help="the Node that renders generated sound")
@@ -75,7 +75,8 @@ def run(options: argparse.Namespace, config: dict) -> None:
         unknown = set(options.only) - {r.name for r in planned}
         if unknown:
             raise data.DataError(f"--only: expected one of {', '.join(r.name for r in planned)}, found {', '.join(sorted(unknown))}")
-        runs.train_all([r for r in planned if r.name in options.only], config, architecture, work, jobs, log)
+        chosen = [r for r in planned if r.name in options.only]
+        making.judge_ahead(chosen, runs.train_all(chosen, config, architecture, work, jobs, log), config, architecture, work, jobs, log)
         return
     trained = runs.train_all(planned, config, architecture, work, jobs, log)
     making.make(planned, trained, clips, config, architecture, options.data, work, options.out, jobs, log)
