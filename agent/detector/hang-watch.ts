@@ -9,7 +9,7 @@ import type { ProcessLook } from './detector-child.ts';
 const UNSUSPICIOUS_MS = 200;
 /** Shares of the time that count while the process sleeps although sound waits, and while it wants to run or read and may not. */
 const ASLEEP_SHARE = 0.5;
-const WAITING_SHARE = 0.25;
+const WAITING_SHARE = 0.1;
 
 /** The watch over one process; told of each tick of the agent's clock, so that a pause of the whole machine is no hang. */
 export class HangWatch {
