@@ -141,6 +141,7 @@ function told({ azimuthDeg, agreement }: Steered, weight: number): Direction | n
   const logit = CONFIDENCE.base + CONFIDENCE.bySignificance * agreement * Math.sqrt(weight);
   const confidence = Math.min(MOST_CONFIDENCE, 1 / (1 + Math.exp(-logit)));
   if (confidence < LEAST_CONFIDENCE) return null;
-  const azimuth = wrapDegrees(Math.round(10 * azimuthDeg) / 10);
+  const rounded = Math.round(10 * wrapDegrees(azimuthDeg)) / 10;
+  const azimuth = rounded === -180 ? 180 : rounded;
   return { azimuthDeg: azimuth, side: sideOf(azimuth), confidence: Math.round(1000 * confidence) / 1000 };
 }

@@ -26,10 +26,14 @@ export class SoundRing {
     return [Math.max(0, this.#count - this.#frames), this.#count];
   }
 
-  /** Copies interleaved whole frames in; a gap in time forgets what was before it. */
+  /**
+   * Copies interleaved whole frames in. Missing sound becomes silence, so that an event before it can still be looked at; after a gap
+   * longer than the ring, or time going back, all is forgotten.
+   */
   push(pcm: Int16Array, firstSampleNs: bigint): void {
     const startNs = firstSampleNs - this.#durationNs(this.#count);
-    if (this.#count > 0 && Math.abs(Number(startNs - this.#startNs)) > GAP_NS) this.clear();
+    const gapNs = Number(startNs - this.#startNs);
+    if (this.#count > 0 && Math.abs(gapNs) > GAP_NS) this.#skip(Math.round((gapNs * this.#sampleRateHz) / 1e9));
     this.#startNs = firstSampleNs - this.#durationNs(this.#count);
     const frames = Math.floor(pcm.length / this.#channels);
     // Of a chunk longer than the ring only the end is kept.
@@ -60,6 +64,18 @@ export class SoundRing {
 
   clear(): void {
     this.#count = 0;
+  }
+
+  #skip(frames: number): void {
+    if (frames < 0 || frames >= this.#frames) {
+      this.clear();
+      return;
+    }
+    for (let frame = this.#count; frame < this.#count + frames; frame++) {
+      const at = (frame % this.#frames) * this.#channels;
+      this.#samples.fill(0, at, at + this.#channels);
+    }
+    this.#count += frames;
   }
 
   #durationNs(frames: number): bigint {

@@ -73,7 +73,7 @@ export function whitenedSpectra(
   return { firstBin, lastBin, pairs, real, imaginary, weight: total };
 }
 
-/** Mean power by bin, over capsules and frames. */
+/** Mean power by bin, over capsules and frames; frames without any sound are missing sound, not a quiet background. */
 function backgroundPower(
   lines: readonly Float64Array[],
   [from, to]: readonly [number, number],
@@ -84,6 +84,7 @@ function backgroundPower(
   let frames = 0;
   // Not overlapping: twice the work would tell little more.
   for (let begin = from; begin + FRAME <= to; begin += FRAME) {
+    if (lines.every((line) => line.subarray(begin, begin + FRAME).every((sample) => sample === 0))) continue;
     for (const line of lines) {
       const spectrum = phases(line, begin, firstBin, bins);
       for (let k = 0; k < bins; k++) power[k] = (power[k] as number) + (spectrum.power[k] as number);

@@ -86,6 +86,10 @@ describe('the ring of sound', () => {
     ring.push(chunk(140, 250), 140_000_000n);
     expect(ring.held).toEqual([290, 390]);
     expect([...ring.read(0, 290, 293)]).toEqual([290, 291, 292]);
+    // A little is missing: it is silence, and what was before keeps its time.
+    ring.push(chunk(450, 10), 450_000_000n);
+    expect([...ring.read(0, 388, 392)]).toEqual([388, 389, 0, 0]);
+    expect([...ring.read(0, 449, 451)]).toEqual([0, 450]);
     // A second is missing: what was before belongs to another time.
     ring.push(chunk(0, 10), 1_390_000_000n);
     expect(ring.held).toEqual([0, 10]);
