@@ -20,7 +20,8 @@ GENERATED_BY_HAND = """# {name}
 
 ## Credits
 
-Clips under CC-BY that the model was trained or judged on. Clips under CC0 need no credit and have our thanks.
+Clips that the model was trained or judged on (fold 0: trained alone), whose licences ask for a credit. Clips under CC0 or in the public
+domain need none and have our thanks.
 
 {credits_mark}
 """
