@@ -13,6 +13,8 @@ const BANDS = CUTS_HZ.length + 1;
 /** Blocks (1 s) that tell what is usual in a band, and how few are too few. */
 const USUAL = 200;
 const LEAST_USUAL = 20;
+/** Keeps the filters from numbers so small that processors are slow with them, in digital silence. */
+const NEVER_QUITE_SILENT = 1e-20;
 /** A band counts at most so many deviations, so that one alone never decides. */
 const MOST_DEVIATIONS = 30;
 
@@ -48,7 +50,7 @@ export class EnergyTrace {
     for (const sample of samples) {
       const difference = sample - this.#previous;
       this.#previous = sample;
-      const treble = high.above(sample);
+      const treble = high.above(sample + NEVER_QUITE_SILENT);
       const upper = middle.above(high.below);
       const lower = low.above(middle.below);
       inBands[0] = (inBands[0] as number) + low.below * low.below;
