@@ -5,8 +5,9 @@ export interface BaselineRates {
   /** While the signal is above. Its share of both rates is the quantile that the baseline settles at. */
   readonly upPerHour: number;
   readonly downPerHour: number;
-  /** Both are so many times faster while there is not much to go by. */
-  readonly learning: number;
+  /** They are so many times faster while there is not much to go by. */
+  readonly learningUp: number;
+  readonly learningDown: number;
   readonly learningS: number;
 }
 
@@ -34,10 +35,12 @@ export class Baseline {
   /** Follows the signal, whose logarithm was `x` for `dtS` seconds. */
   follow(x: number, dtS: number): number {
     if (this.#value === null) this.#value = x;
-    const { upPerHour, downPerHour, learning, learningS } = this.#rates;
-    const faster = this.#learntS < learningS ? learning : 1;
+    const { upPerHour, downPerHour, learningUp, learningDown, learningS } = this.#rates;
+    const isLearning = this.#learntS < learningS;
     this.#learntS += dtS;
-    const step = ((x > this.#value ? upPerHour : -downPerHour) * faster * dtS) / 3600;
+    const up = upPerHour * (isLearning ? learningUp : 1);
+    const down = downPerHour * (isLearning ? learningDown : 1);
+    const step = ((x > this.#value ? up : -down) * dtS) / 3600;
     // Not beyond the signal itself: it would swing around a steady one.
     this.#value = x > this.#value ? Math.min(x, this.#value + step) : Math.max(x, this.#value + step);
     return this.#value;

@@ -27,7 +27,7 @@ export interface ParticleView {
  * A quarter of the time the air is cleaner than the baseline. It rises by a third an hour at most: the haze of a city is usual after some
  * hours, and a slow rise in the cabin is none.
  */
-const RATES = { upPerHour: 0.3, downPerHour: 0.9, learning: 30, learningS: 600 } as const;
+const RATES = { upPerHour: 0.3, downPerHour: 0.9, learningUp: 30, learningDown: 30, learningS: 600 } as const;
 /** Added before taking logarithms, µg/m³: below it these sensors resolve nothing (Plantower: ±10 µg/m³ under 100). */
 const FLOOR_UGM3 = 5;
 /** In natural logarithms: what doubles is no change yet, what is three times as much is one within some 20 s. */
