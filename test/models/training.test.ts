@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
 import { FEATURE_EDGES, type InputFeatures, inputFeatures, SCORE_EDGES } from '../../models/features.ts';
-import { readModel } from '../../models/package.ts';
+import { type Model, readModel } from '../../models/package.ts';
 import { SeededRandom } from '../../models/seeded-random.ts';
 import { ModelSession } from '../../models/session.ts';
 
@@ -122,6 +122,14 @@ async function train(folder: string, settings: Settings, clips: string, ...more:
   }
 }
 
+/** Runs the model where the vehicle would. */
+async function expectProbabilities(model: Model): Promise<void> {
+  const session = await ModelSession.open(model, { threads: 1 });
+  const scores = await session.run(new Float32Array(RATE), 1);
+  await session.close();
+  expect(scores.reduce((sum, score) => sum + score, 0)).toBeCloseTo(1, 4);
+}
+
 const sha256 = async (path: string) =>
   createHash('sha256')
     .update(await readFile(path))
@@ -188,10 +196,7 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
       expect(model.description).toMatchObject({ precision, training_run: { folds: [1] } });
       const names = model.description.drift_reference.histograms.map((h) => h.feature);
       expect(names.slice(0, 5)).toEqual([...Object.keys(FEATURE_EDGES), 'score:background']);
-      const session = await ModelSession.open(model, { threads: 1 });
-      const scores = await session.run(new Float32Array(RATE), 1);
-      await session.close();
-      expect(scores.reduce((sum, score) => sum + score, 0)).toBeCloseTo(1, 4);
+      await expectProbabilities(model);
     }
   }, 300_000);
 
@@ -205,7 +210,9 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
       ['folds/small.fold-1.onnx', [2]],
       ['folds/small.fold-2.onnx', [1]],
     ] as const) {
-      const { description } = await readModel(join(out, file));
+      const model = await readModel(join(out, file));
+      const { description } = model;
+      await expectProbabilities(model);
       expect(description.training_run.folds).toEqual(folds);
       expect(description.calibration?.temperature).toBeGreaterThan(0);
     }
