@@ -143,13 +143,14 @@ def confusion(judged: list, labels: list[str], threshold: float, heard_as, path:
 def noise(evaluation: dict, path: Path) -> None:
     """ROC AUC and recall by signal-to-noise ratio, of every precision."""
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.6, 3.8), layout="constrained")
-    for form, colour, style in zip(evaluation["precisions"], (GREY, BLUE), ("--", "-")):
+    names = list(evaluation["precisions"])
+    for form, colour, style in zip(names, (GREY, BLUE)[-len(names):], ("--", "-")[-len(names):]):
         conditions = evaluation["precisions"][form]
         x = np.arange(len(conditions))
         mean = lambda name: np.array([np.array(c["mean"][name], float) for c in conditions.values()])
         auc = mean("roc_auc")
         left.plot(x, auc[:, 0], color=colour, linestyle=style, marker="o", markersize=4, label=form)
-        if style == "-" or len(evaluation["precisions"]) == 1:
+        if style == "-":
             left.fill_between(x, auc[:, 1], auc[:, 2], color=colour, alpha=0.15, linewidth=0, label="95 % interval")
         right.plot(x, mean("recall_at_fpr_0.05")[:, 0], color=colour, linestyle=style, marker="o", markersize=4, label=f"{form}, at 5 %")
         right.plot(x, mean("recall_at_fpr_0.02")[:, 0], color=colour, linestyle=style, marker="^", markersize=4, label=f"{form}, at 2 %")
