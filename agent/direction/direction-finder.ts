@@ -7,7 +7,7 @@ import { type ArrayMount, mountedCapsules } from './array-mount.ts';
 import { type Direction, sideOf, wrapDegrees } from './direction.ts';
 import { SoundRing } from './sound-ring.ts';
 import { type Steered, steer } from './steered-response.ts';
-import { FRAME, type Weighting, whitenedSpectra } from './whitened-spectra.ts';
+import { FRAME, type Weighting, whitenedSpectra, withoutCapsule } from './whitened-spectra.ts';
 
 /** What the finder is built for. */
 export interface DirectionOptions {
@@ -23,7 +23,7 @@ const KEPT_S = 3;
 const BEFORE_S = 0.03;
 const AFTER_S = 0.1;
 /** The background: this long, until the event may have begun. */
-const BACKGROUND_S = 0.4;
+const BACKGROUND_S = 0.25;
 const APART_S = 0.01;
 /**
  * Chosen on simulated events: 8 or 16 kHz as the upper limit, 1 kHz as the lower, a shorter event or taking off what still rings
@@ -81,35 +81,38 @@ export class DirectionFinder {
     const quiet = begin - Math.round(APART_S * sampleRateHz);
     const from = Math.max(first, quiet - Math.round(BACKGROUND_S * sampleRateHz));
     if (quiet - from < FRAME || end - onset < FRAME) return null;
-    let heard = this.#capsules
-      .map((place, channel) => ({ place, line: this.#ring.read(channel, from, end) }))
-      .filter(({ line }) => hears(line));
-    heard = heard.filter(({ line }) => loudness(line) > DEAF_RATIO * median(heard.map((each) => loudness(each.line))));
-    for (let left = MOST_ODD; ; left--) {
-      if (!tellsAzimuth(heard.map(({ place }) => place))) return null;
-      const lines = heard.map(({ line }) => line);
-      const spectra = whitenedSpectra(lines, [0, quiet - from], [begin - from, end - from], sampleRateHz, WEIGHTING);
-      const places = heard.map(({ place }) => place);
-      const steered = steer(spectra, places, sampleRateHz);
-      if (steered === null) return null;
-      const odd = left > 0 && heard.length > LEAST_CAPSULES + 1 ? oddCapsule(steered.byCapsule) : null;
-      if (odd === null) return told(steered, spectra.weight);
-      heard = heard.filter((_, i) => i !== odd);
+    const moving = this.#capsules
+      .map((place, channel) => ({ place, ...this.#listen(channel, from, end) }))
+      .filter(({ rms, clipped }) => rms > 0 && clipped < CLIPPED_RATIO * (end - from));
+    const usual = median(moving.map(({ rms }) => rms));
+    const heard = moving.filter(({ rms }) => rms > DEAF_RATIO * usual);
+    let places = heard.map(({ place }) => place);
+    if (!tellsAzimuth(places)) return null;
+    const lines = heard.map(({ line }) => line);
+    let spectra = whitenedSpectra(lines, [0, quiet - from], [begin - from, end - from], sampleRateHz, WEIGHTING);
+    let steered = steer(spectra, places, sampleRateHz);
+    for (let left = MOST_ODD; left > 0 && steered !== null && places.length > LEAST_CAPSULES + 1; left--) {
+      const odd = oddCapsule(steered.byCapsule);
+      if (odd === null) break;
+      places = places.filter((_, i) => i !== odd);
+      spectra = withoutCapsule(spectra, odd);
+      steered = steer(spectra, places, sampleRateHz);
     }
+    return steered === null || !tellsAzimuth(places) ? null : told(steered, spectra.weight);
   }
-}
 
-/** Whether a capsule works: it moves, and is not held at the converter's limits. */
-function hears(line: Float64Array): boolean {
-  let clipped = 0;
-  for (const sample of line) if (sample >= 32_767 || sample <= -32_768) clipped += 1;
-  return loudness(line) > 0 && clipped < CLIPPED_RATIO * line.length;
-}
-
-/** Root mean square about the mean. */
-function loudness(line: Float64Array): number {
-  const mean = line.reduce((sum, sample) => sum + sample, 0) / line.length;
-  return Math.sqrt(line.reduce((sum, sample) => sum + (sample - mean) ** 2, 0) / line.length);
+  /** One channel, how much it moves about its mean, and how many samples are at the converter's limits. */
+  #listen(channel: number, from: number, to: number): { line: Float64Array; rms: number; clipped: number } {
+    const line = this.#ring.read(channel, from, to);
+    let [sum, squares, clipped] = [0, 0, 0];
+    for (const sample of line) {
+      sum += sample;
+      squares += sample * sample;
+      if (sample >= 32_767 || sample <= -32_768) clipped += 1;
+    }
+    const variance = squares / line.length - (sum / line.length) ** 2;
+    return { line, rms: Math.sqrt(Math.max(0, variance)), clipped };
+  }
 }
 
 function median(values: readonly number[]): number {

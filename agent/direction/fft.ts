@@ -26,8 +26,12 @@ export class Fft {
     for (let i = 0; i < size; i++) {
       const j = this.#reversed[i] as number;
       if (j > i) {
-        [real[i], real[j]] = [real[j] as number, real[i] as number];
-        [imaginary[i], imaginary[j]] = [imaginary[j] as number, imaginary[i] as number];
+        const re = real[i] as number;
+        const im = imaginary[i] as number;
+        real[i] = real[j] as number;
+        imaginary[i] = imaginary[j] as number;
+        real[j] = re;
+        imaginary[j] = im;
       }
     }
     for (let half = 1; half < size; half *= 2) {

@@ -56,8 +56,11 @@ export class SoundRing {
   /** One channel's samples of held frames [from, to), as a new array. */
   read(channel: number, from: number, to: number): Float64Array {
     const line = new Float64Array(to - from);
+    let at = (from % this.#frames) * this.#channels + channel;
     for (let i = 0; i < line.length; i++) {
-      line[i] = this.#samples[((from + i) % this.#frames) * this.#channels + channel] as number;
+      line[i] = this.#samples[at] as number;
+      at += this.#channels;
+      if (at >= this.#samples.length) at -= this.#samples.length;
     }
     return line;
   }

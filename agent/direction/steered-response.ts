@@ -3,6 +3,7 @@
  * (DiBiase 2000, "A high-accuracy, low-latency technique for talker localization in reverberant environments").
  */
 import type { Position } from '../../drivers/uma8/geometry.ts';
+import { wrapDegrees } from './direction.ts';
 import { FRAME, type WhitenedSpectra } from './whitened-spectra.ts';
 
 /** Speed of sound at 20 °C in m/s; 10 °C more or less shift an azimuth by nothing, as all delays stretch alike. */
@@ -14,6 +15,9 @@ const STEPS = 8;
  * its delays; how high a sound comes from is not asked.
  */
 const ELEVATIONS_DEG: readonly number[] = [-60, -45, -30, -15, 0, 15, 30, 45, 60];
+
+/** Azimuths are tried in such steps first, then each degree about the best; the peak of a broad band is about 10° wide. */
+const COARSE_DEG = 3;
 
 /** Where the response is strongest. */
 export interface Steered {
@@ -28,28 +32,39 @@ export interface Steered {
 /** `positions` of the capsules in metres, in the order of the spectra; throws nothing, null when nothing stood out. */
 export function steer(spectra: WhitenedSpectra, positions: readonly Position[], sampleRateHz: number): Steered | null {
   if (!(spectra.weight > 0)) return null;
-  const reach = Math.max(...spectra.pairs.map(([a, b]) => apart(positions[a] as Position, positions[b] as Position)));
+  const { pairs } = spectra;
+  const reach = Math.max(...pairs.map(([a, b]) => apart(positions[a] as Position, positions[b] as Position)));
   const most = Math.ceil((reach / SOUND_SPEED_MPS) * sampleRateHz) + 1;
-  const correlations = correlate(spectra, most);
-  const map = new Float64Array(360);
-  const elevations = new Float64Array(360);
-  for (let azimuth = 0; azimuth < 360; azimuth++) {
-    map[azimuth] = Number.NEGATIVE_INFINITY;
-    for (const elevation of ELEVATIONS_DEG) {
-      const response = mean(responses(azimuth, elevation, spectra, positions, correlations, most, sampleRateHz));
-      if (response <= (map[azimuth] as number)) continue;
-      map[azimuth] = response;
-      elevations[azimuth] = elevation;
+  const field = { pairs, positions, correlations: correlate(spectra, most), most, sampleRateHz };
+  const elevations = positions.every(({ z }) => z === positions[0]?.z)
+    ? ELEVATIONS_DEG.filter((elevation) => elevation >= 0)
+    : ELEVATIONS_DEG;
+  const found = new Float64Array(pairs.length);
+  const strongest = (azimuth: number) => {
+    let best = { azimuth, response: Number.NEGATIVE_INFINITY, elevation: 0 };
+    for (const elevation of elevations) {
+      const response = respond(field, azimuth, elevation, found);
+      if (response > best.response) best = { azimuth, response, elevation };
     }
+    return best;
+  };
+  let best = strongest(0);
+  for (let azimuth = COARSE_DEG; azimuth < 360; azimuth += COARSE_DEG) {
+    const next = strongest(azimuth);
+    if (next.response > best.response) best = next;
   }
-  const peak = map.indexOf(Math.max(...map));
-  const at = (azimuth: number) => map[(azimuth + 360) % 360] as number;
-  const bend = at(peak - 1) - 2 * at(peak) + at(peak + 1);
-  const fraction = bend < 0 ? (0.5 * (at(peak - 1) - at(peak + 1))) / bend : 0;
-  const best = responses(peak, elevations[peak] as number, spectra, positions, correlations, most, sampleRateHz);
-  const byCapsule = positions.map((_, m) => mean(best.filter((_, p) => spectra.pairs[p]?.includes(m))));
-  const azimuthDeg = peak + Math.max(-0.5, Math.min(0.5, fraction));
-  return { azimuthDeg: azimuthDeg > 180 ? azimuthDeg - 360 : azimuthDeg, agreement: at(peak), byCapsule };
+  const coarse = best.azimuth;
+  for (let turn = 1 - COARSE_DEG; turn < COARSE_DEG; turn++) {
+    const next = strongest(coarse + turn);
+    if (next.response > best.response) best = next;
+  }
+  const [before, after] = [strongest(best.azimuth - 1).response, strongest(best.azimuth + 1).response];
+  const bend = before - 2 * best.response + after;
+  const fraction = bend < 0 ? (0.5 * (before - after)) / bend : 0;
+  respond(field, best.azimuth, best.elevation, found);
+  const byCapsule = positions.map((_, m) => mean(found.filter((_, p) => pairs[p]?.includes(m))));
+  const azimuthDeg = wrapDegrees(best.azimuth + Math.max(-0.5, Math.min(0.5, fraction)));
+  return { azimuthDeg, agreement: best.response, byCapsule };
 }
 
 function apart(a: Position, b: Position): number {
@@ -60,16 +75,19 @@ function mean(values: Float64Array): number {
   return values.reduce((sum, value) => sum + value, 0) / Math.max(1, values.length);
 }
 
+/** One turn, in the steps by which a bin's phase goes on from one step of delay to the next. */
+const turn = FRAME * STEPS;
+const cos = Float64Array.from({ length: turn }, (_, i) => Math.cos((2 * Math.PI * i) / turn));
+const sin = Float64Array.from({ length: turn }, (_, i) => Math.sin((2 * Math.PI * i) / turn));
+
 /** By pair: the generalised cross-correlation from −most to +most samples in STEPS a sample, 1 where all phases agree. */
 function correlate({ firstBin, lastBin, real, imaginary, weight }: WhitenedSpectra, most: number): Float64Array[] {
-  const turn = FRAME * STEPS;
-  const cos = Float64Array.from({ length: turn }, (_, i) => Math.cos((2 * Math.PI * i) / turn));
-  const sin = Float64Array.from({ length: turn }, (_, i) => Math.sin((2 * Math.PI * i) / turn));
   return real.map((re, p) => {
     const im = imaginary[p] as Float64Array;
     const out = new Float64Array(2 * most * STEPS + 1);
     for (let k = firstBin; k <= lastBin; k++) {
-      const [a, b] = [(re[k - firstBin] as number) / weight, (im[k - firstBin] as number) / weight];
+      const a = (re[k - firstBin] as number) / weight;
+      const b = (im[k - firstBin] as number) / weight;
       if (a === 0 && b === 0) continue;
       let angle = (turn - ((most * STEPS * k) % turn)) % turn;
       for (let lag = 0; lag < out.length; lag++) {
@@ -82,31 +100,35 @@ function correlate({ firstBin, lastBin, real, imaginary, weight }: WhitenedSpect
   });
 }
 
-/** By pair: the correlation at the delay that a distant source in this direction would have. */
-function responses(
-  azimuthDeg: number,
-  elevationDeg: number,
-  { pairs }: WhitenedSpectra,
-  positions: readonly Position[],
-  correlations: readonly Float64Array[],
-  most: number,
-  sampleRateHz: number,
-): Float64Array {
+/** What is needed to tell how well a direction fits. */
+interface Field {
+  readonly pairs: WhitenedSpectra['pairs'];
+  readonly positions: readonly Position[];
+  readonly correlations: readonly Float64Array[];
+  readonly most: number;
+  readonly sampleRateHz: number;
+}
+
+/** The mean over pairs of the correlation at the delay that a distant source in this direction would have; `found` takes them by pair. */
+function respond(field: Field, azimuthDeg: number, elevationDeg: number, found: Float64Array): number {
+  const { pairs, positions, correlations, most, sampleRateHz } = field;
   const [azimuth, elevation] = [(azimuthDeg * Math.PI) / 180, (elevationDeg * Math.PI) / 180];
-  const [x, y, z] = [
-    Math.cos(azimuth) * Math.cos(elevation),
-    Math.sin(azimuth) * Math.cos(elevation),
-    Math.sin(elevation),
-  ];
-  // What is nearer to the source hears it earlier.
-  const arrivals = positions.map((at) => (-(at.x * x + at.y * y + at.z * z) / SOUND_SPEED_MPS) * sampleRateHz * STEPS);
-  const found = new Float64Array(pairs.length);
+  const x = Math.cos(azimuth) * Math.cos(elevation);
+  const y = Math.sin(azimuth) * Math.cos(elevation);
+  const z = Math.sin(elevation);
+  const scale = (sampleRateHz * STEPS) / SOUND_SPEED_MPS;
+  let sum = 0;
   for (let p = 0; p < pairs.length; p++) {
-    const [a, b] = pairs[p] as readonly [number, number];
-    const lag = (arrivals[a] as number) - (arrivals[b] as number) + most * STEPS;
+    const [i, j] = pairs[p] as readonly [number, number];
+    const a = positions[i] as Position;
+    const b = positions[j] as Position;
+    // What is nearer to the source hears it earlier.
+    const lag = most * STEPS - scale * ((a.x - b.x) * x + (a.y - b.y) * y + (a.z - b.z) * z);
     const below = Math.floor(lag);
     const line = correlations[p] as Float64Array;
-    found[p] = (line[below] as number) + (lag - below) * ((line[below + 1] as number) - (line[below] as number));
+    const value = (line[below] as number) + (lag - below) * ((line[below + 1] as number) - (line[below] as number));
+    found[p] = value;
+    sum += value;
   }
-  return found;
+  return sum / pairs.length;
 }

@@ -55,15 +55,19 @@ export function whitenedSpectra(
   for (let begin = event[0]; begin + FRAME <= event[1]; begin += HOP) {
     const spectra = lines.map((line) => phases(line, begin, firstBin, bins));
     for (let k = 0; k < bins; k++) {
-      const power = spectra.reduce((sum, each) => sum + (each.power[k] as number), 0) / lines.length;
+      let power = 0;
+      for (const each of spectra) power += (each.power[k] as number) / lines.length;
       const weight = 1 - (weighting.background * (noise[k] as number)) / power;
       if (!(weight > 0)) continue;
       total += weight;
       for (let p = 0; p < pairs.length; p++) {
         const [i, j] = pairs[p] as readonly [number, number];
-        const [a, b] = [spectra[i] as Phases, spectra[j] as Phases];
-        const [ar, ai] = [a.real[k] as number, a.imaginary[k] as number];
-        const [br, bi] = [b.real[k] as number, b.imaginary[k] as number];
+        const a = spectra[i] as Phases;
+        const b = spectra[j] as Phases;
+        const ar = a.real[k] as number;
+        const ai = a.imaginary[k] as number;
+        const br = b.real[k] as number;
+        const bi = b.imaginary[k] as number;
         (real[p] as Float64Array)[k] = ((real[p] as Float64Array)[k] as number) + weight * (ar * br + ai * bi);
         (imaginary[p] as Float64Array)[k] =
           ((imaginary[p] as Float64Array)[k] as number) + weight * (ai * br - ar * bi);
@@ -71,6 +75,18 @@ export function whitenedSpectra(
     }
   }
   return { firstBin, lastBin, pairs, real, imaginary, weight: total };
+}
+
+/** The spectra without one capsule; those behind it move up. */
+export function withoutCapsule(spectra: WhitenedSpectra, capsule: number): WhitenedSpectra {
+  const kept = spectra.pairs.map((pair) => !pair.includes(capsule));
+  const moved = (m: number) => (m > capsule ? m - 1 : m);
+  return {
+    ...spectra,
+    pairs: spectra.pairs.filter((_, p) => kept[p]).map(([a, b]) => [moved(a), moved(b)] as const),
+    real: spectra.real.filter((_, p) => kept[p]),
+    imaginary: spectra.imaginary.filter((_, p) => kept[p]),
+  };
 }
 
 /** Mean power by bin, over capsules and frames; frames without any sound are missing sound, not a quiet background. */
@@ -108,7 +124,8 @@ function phases(line: Float64Array, begin: number, firstBin: number, bins: numbe
   fft.forward(real, imaginary);
   const power = new Float64Array(bins);
   for (let k = 0; k < bins; k++) {
-    const [re, im] = [real[firstBin + k] as number, imaginary[firstBin + k] as number];
+    const re = real[firstBin + k] as number;
+    const im = imaginary[firstBin + k] as number;
     const square = re * re + im * im;
     const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
     power[k] = square;

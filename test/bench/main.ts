@@ -251,7 +251,7 @@ async function directionRows(): Promise<Row[]> {
       asked: name === 'free field, 10 dB' ? '≤ 5° / 20°' : '–',
     })),
     {
-      figure: 'time to find the direction of an event, once per event: median / p95',
+      figure: 'time of a core to find the direction of an event: median / p95',
       measured: `${figures.medianMs.toFixed(0)} / ${figures.p95Ms.toFixed(0)} ms`,
       asked: '–',
     },
