@@ -8,6 +8,7 @@ import { flushCompileCache } from 'node:module';
 const MODULES: readonly string[] = [
   './lean-process.ts',
   './run-configured.ts',
+  './air/air-node.ts',
   './detector/detector-process.ts',
   './sound/sound-compressor.ts',
   './sound/plain-sound.ts',
