@@ -18,7 +18,11 @@ export interface CheckedModel {
 export async function checkModelFile(path: string, maxBytes?: number): Promise<CheckedModel | null> {
   const { readModel } = await import('../../models/package.ts');
   const model = await readModel(path, limitOf(maxBytes)).catch(() => null);
-  if (model === null) return null;
+  return model === null ? null : checkedModel(model);
+}
+
+/** What was found in a model that has been read. */
+export function checkedModel(model: Model): CheckedModel {
   // Nobody in the vehicle reads the figures, which may be long, and all of this goes through an environment variable.
   const { evaluation, ...description } = model.description;
   return { sha256: sha256Of(model.bytes), description };

@@ -1,9 +1,10 @@
 /** One detector process as the agent sees it: started, fed, listened to, looked at through /proc, ended. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { setPriority } from 'node:os';
 import type { AudioChunk } from '../../drivers/sample.ts';
+import { lookAt, type ProcessLook, residentBytes } from './process-look.ts';
 import {
   type DetectorReport,
   type DetectorSetup,
@@ -32,16 +33,6 @@ export interface ChildListener {
   gone(how: string): void;
 }
 
-/** A process as the kernel describes it. */
-export interface ProcessLook {
-  /** proc_pid_stat(5): R runs or wants to, S sleeps, D waits for the disk, T is stopped. */
-  readonly state: string;
-  /** User and system time, seconds, in steps of 10 ms. */
-  readonly cpuS: number;
-}
-
-const CLOCK_TICKS_PER_S = 100;
-const PAGE_BYTES = 4096;
 /** A process that was asked to end and did not is killed after so long. */
 const END_MS = 300;
 /** When memory runs out, the kernel ends detectors before anything that records (proc_pid_oom_score_adj(5)). */
@@ -100,16 +91,12 @@ export class DetectorChild {
 
   /** How it is now; null when it is gone. */
   look(): ProcessLook | null {
-    const stat = readProc(this.pid, 'stat');
-    if (stat === null) return null;
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    return { state: fields[0] ?? '?', cpuS: (Number(fields[11]) + Number(fields[12])) / CLOCK_TICKS_PER_S };
+    return this.pid === null ? null : lookAt(this.pid);
   }
 
   /** Its resident memory, bytes; null when it is gone. */
   memoryBytes(): number | null {
-    const statm = readProc(this.pid, 'statm');
-    return statm === null ? null : Number(statm.split(' ')[1]) * PAGE_BYTES;
+    return this.pid === null ? null : residentBytes(this.pid);
   }
 
   /** Kills it; `gone` is called at once, with `how`. */
@@ -145,14 +132,6 @@ export class DetectorChild {
     } catch {
       // It is gone already, or the kernel does not let us: it runs as it is.
     }
-  }
-}
-
-function readProc(pid: number | null, file: string): string | null {
-  try {
-    return pid === null ? null : readFileSync(`/proc/${pid}/${file}`, 'utf8');
-  } catch {
-    return null;
   }
 }
 

@@ -75,14 +75,15 @@ export class DetectorNode {
   #driftEvent: string | null = null;
   #reporting: NodeJS.Timeout | null = null;
   #measuring: NodeJS.Timeout | null = null;
-  #stopped = false;
+  readonly #stopping = new AbortController();
 
   constructor(options: DetectorNodeOptions, parts: DetectorParts) {
     this.#options = options;
     this.#parts = parts;
     this.#measured = options.choice?.measured ?? null;
     this.#drift = new DriftWatch(options.drift);
-    this.#shadow = options.candidate === null ? null : new Shadow(options.candidate, parts.report);
+    const activeMissed = () => this.#supervisor.statistics().missedWindows;
+    this.#shadow = options.candidate === null ? null : new Shadow(options.candidate, parts.report, activeMissed);
     this.#supervisor = new DetectorSupervisor(options.active, {
       diagnostic: parts.report,
       impact: (impact) => {
@@ -97,7 +98,7 @@ export class DetectorNode {
 
   /** Begins to listen; the processes start with the first sound. */
   start(): void {
-    if (this.#reporting !== null || this.#stopped) return;
+    if (this.#reporting !== null || this.#stopping.signal.aborted) return;
     this.#supervisor.start();
     this.#shadow?.start();
     this.#reporting = setInterval(() => this.#report(), this.#options.reportPeriodMs);
@@ -111,10 +112,8 @@ export class DetectorNode {
   }
 
   statistics(): DetectorStatistics {
-    const statistics = this.#supervisor.statistics();
-    this.#shadow?.activeMissed(statistics.missedWindows);
     return {
-      ...statistics,
+      ...this.#supervisor.statistics(),
       choice: { precision: this.#precision, measured: this.#measured },
       shadow: this.#shadow?.statistics() ?? null,
       drift: this.#verdict,
@@ -128,7 +127,7 @@ export class DetectorNode {
 
   /** Decides on the sound there is, within `timeoutMs`, reports what was found, and ends the processes. */
   async stop(timeoutMs: number): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     for (const timer of [this.#reporting, this.#measuring]) if (timer !== null) clearTimeout(timer);
     await Promise.all([this.#supervisor.stop(timeoutMs), this.#shadow?.stop(timeoutMs)]);
     if (this.#reporting !== null) this.#report();
@@ -138,23 +137,25 @@ export class DetectorNode {
   #ready({ model, precision, hop_s, drift_reference }: Omit<ReadyReport, 'kind'>): void {
     this.#precision = precision ?? null;
     this.#shadow?.activeReady({ hop_s });
-    if (this.#model?.name === model.name && this.#model.version === model.version) return;
     this.#model = model;
     if (this.#drift.setReference(drift_reference)) this.#endEpisode('another model listens');
   }
 
   /** Finds out which forms are faster and takes them; the configured ones listen meanwhile. */
   async #measure(): Promise<void> {
-    const { pair, choice, choiceFile, active } = this.#options;
+    const { pair, choice } = this.#options;
+    const { signal } = this.#stopping;
     if (choice !== null) this.#tellChoice('ok', 'measured', chosenText(choice), '');
-    else if (pair.fp32Path !== null) await this.#choose(pair, choiceFile, active.execArgv);
-    if (!this.#stopped) await this.#shadow?.choose();
+    else if (pair.fp32Path !== null) await this.#choose(pair, signal);
+    if (!signal.aborted) await this.#shadow?.choose(signal);
   }
 
-  async #choose(pair: ModelPair, choiceFile: string, execArgv: readonly string[]): Promise<void> {
+  async #choose(pair: ModelPair, signal: AbortSignal): Promise<void> {
+    const { choiceFile, active } = this.#options;
+    const { execArgv, setup } = active;
     try {
-      const choice = await measureChoice(pair, choiceFile, execArgv);
-      if (this.#stopped) return;
+      const choice = await measureChoice(pair, choiceFile, { execArgv, maxModelBytes: setup.maxModelBytes, signal });
+      if (signal.aborted) return;
       this.#measured = choice.measured;
       const { modelPath, checkedModel } = choice;
       if (modelPath !== pair.modelPath) await this.swap({ modelPath, checkedModel });
@@ -162,7 +163,7 @@ export class DetectorNode {
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       const cure = 'Run fender model verify on both files of the model, or name one file only.';
-      if (!this.#stopped) this.#tellChoice('warn', 'unmeasured', `int8 and fp32 were not compared: ${message}`, cure);
+      if (!signal.aborted) this.#tellChoice('warn', 'unmeasured', `int8 and fp32 were not compared: ${message}`, cure);
     }
   }
 

@@ -2,6 +2,7 @@
  * Watches whether the sound, or how the model scores it, has drifted from what the model learned from: histograms over an hour against
  * those of its description. One episode of drift is one finding, which begins over a threshold and ends well below all of them.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { type DriftDistances, driftDistances } from '../../models/drift.ts';
 import type { DriftReference, DriftThresholds, SummaryReport } from './window-reports.ts';
 
@@ -60,8 +61,12 @@ export class DriftWatch {
     this.#options = options;
   }
 
-  /** Another model listens: what was counted of the one before is forgotten. Returns whether that ended an episode. */
+  /**
+   * A model listens. Unless it has the reference of the one before, as the same model in a new process has, what was counted is
+   * forgotten: also int8 and fp32 of one model score a little differently. Returns whether that ended an episode.
+   */
   setReference(reference: DriftReference): boolean {
+    if (isDeepStrictEqual(reference, this.#reference)) return false;
     const ended = this.#drifting;
     this.#reference = reference;
     this.#counted.clear();

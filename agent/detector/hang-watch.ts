@@ -3,7 +3,7 @@
  * part while it waits: one that only does not get its turn on a busy machine, or waits for its code to come from the disk, would not
  * be helped by being started again.
  */
-import type { ProcessLook } from './detector-child.ts';
+import type { ProcessLook } from './process-look.ts';
 
 /** So long a process is not even looked at: every window of a slow model is through by then. */
 const UNSUSPICIOUS_MS = 200;

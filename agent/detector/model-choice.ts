@@ -57,23 +57,49 @@ export async function recallChoice(pair: ModelPair, file: string): Promise<Model
   }
 }
 
-/** Measures the pair, keeps what was found in `file`, and chooses. Rejects when either model cannot be used. */
-export async function measureChoice(pair: ModelPair, file: string, execArgv: readonly string[]): Promise<ModelChoice> {
+/** How a pair is measured. */
+export interface MeasureOptions {
+  /** V8 and Node flags of the process. */
+  readonly execArgv: readonly string[];
+  /** Larger files are refused; as models/package.ts when absent. */
+  readonly maxModelBytes?: number | undefined;
+  /** Ends the process. */
+  readonly signal: AbortSignal;
+}
+
+/** Measures the pair, keeps what was found in `file`, and chooses. Rejects when either model cannot be used, with its words, and when aborted. */
+export async function measureChoice(pair: ModelPair, file: string, options: MeasureOptions): Promise<ModelChoice> {
   if (pair.fp32Path === null) throw new Error('expected two files of the model, found one');
-  const key = await keyOf(pair);
-  const program = new URL('./measure-process.ts', import.meta.url).pathname;
-  const { stdout } = await promisify(execFile)(
-    process.execPath,
-    [...execArgv, program, pair.modelPath, pair.fp32Path],
-    { timeout: MEASURE_TIMEOUT_MS, killSignal: 'SIGKILL' },
-  );
-  const measured = JSON.parse(stdout) as MeasuredPair;
-  const kept: Kept = { key, ...measured };
+  const measured = await measureInProcess(pair.modelPath, pair.fp32Path, options);
+  const kept: Kept = { key: await keyOf(pair), ...measured };
   await writeFile(`${file}.new`, JSON.stringify(kept))
     .then(() => rename(`${file}.new`, file))
     // Then it is measured again at the next start.
     .catch(() => {});
   return choiceOf(pair, measured);
+}
+
+async function measureInProcess(
+  int8: string,
+  fp32: string,
+  { execArgv, maxModelBytes, signal }: MeasureOptions,
+): Promise<MeasuredPair> {
+  const program = new URL('./measure-process.ts', import.meta.url).pathname;
+  const limit = maxModelBytes === undefined ? [] : [String(maxModelBytes)];
+  const limits = { timeout: MEASURE_TIMEOUT_MS, killSignal: 'SIGKILL', signal } as const;
+  try {
+    const { stdout } = await promisify(execFile)(
+      process.execPath,
+      [...execArgv, program, int8, fp32, ...limit],
+      limits,
+    );
+    return JSON.parse(stdout) as MeasuredPair;
+  } catch (cause) {
+    const { stderr = '', killed = false } = cause as { readonly stderr?: string; readonly killed?: boolean };
+    const said = /^ModelError: (.+)$/m.exec(stderr)?.[1];
+    const late = killed ? `expected an answer within ${MEASURE_TIMEOUT_MS / 1000} s, found none` : undefined;
+    throw new Error(said ?? late ?? (cause instanceof Error ? cause.message : String(cause)), { cause });
+  }
 }
 
 /** The int8 file only where it is faster. */

@@ -50,6 +50,7 @@ export class Shadow {
   /** The model as chosen. */
   #setup: ModelSetup;
   readonly #report: (diagnostic: Diagnostic) => void;
+  readonly #activeMissed: () => number;
   readonly #comparison = new Comparison();
   #supervisor: DetectorSupervisor | null = null;
   #model: ShadowStatistics['model'] = null;
@@ -62,14 +63,17 @@ export class Shadow {
   #lastFailure = '';
   #minute = { ms: 0, missed: 0 };
   #hour = { ms: 0, restarts: 0 };
-  #activeMissed = 0;
   #ticker: NodeJS.Timeout | null = null;
 
-  /** `options` as for an active model; `report` is told how the candidate is. */
-  constructor(options: CandidateOptions, report: (diagnostic: Diagnostic) => void) {
+  /**
+   * `options` as for an active model; `report` is told how the candidate is; `activeMissed` tells the windows that the active model missed
+   * so far: they are the candidate's fault first.
+   */
+  constructor(options: CandidateOptions, report: (diagnostic: Diagnostic) => void, activeMissed: () => number) {
     this.#options = options;
     this.#setup = options.setup;
     this.#report = report;
+    this.#activeMissed = activeMissed;
   }
 
   start(): void {
@@ -83,7 +87,7 @@ export class Shadow {
     this.#supervisor?.push(chunk);
   }
 
-  /** The active model's windows and events, and how it is. */
+  /** The active model's hop, windows and events. */
   activeReady({ hop_s }: Pick<ReadyReport, 'hop_s'>): void {
     this.#comparison.setHop('active', hop_s);
   }
@@ -94,11 +98,6 @@ export class Shadow {
 
   activeEvent(onsetNs: bigint): void {
     if (this.#state === 'running' && this.#model !== null) this.#comparison.event('active', onsetNs);
-  }
-
-  /** Windows that the active model missed so far for want of time: they are the candidate's fault first. */
-  activeMissed(missedWindows: number): void {
-    this.#activeMissed = missedWindows;
   }
 
   statistics(): ShadowStatistics {
@@ -119,18 +118,22 @@ export class Shadow {
     return this.#comparison.takeRecent();
   }
 
-  /** Finds out which form of the candidate is faster on this machine and takes it from now on. Never rejects. */
-  async choose(): Promise<void> {
-    const { pair, choice, choiceFile, execArgv } = this.#options;
+  /** Finds out which form of the candidate is faster on this machine and takes it from now on, unless aborted. Never rejects. */
+  async choose(signal: AbortSignal): Promise<void> {
+    const { pair, choice, choiceFile, execArgv, setup } = this.#options;
     if (pair.fp32Path === null || choice !== null || this.#state !== 'running') return;
     try {
-      const { modelPath, checkedModel } = await measureChoice(pair, choiceFile, execArgv);
+      const { maxModelBytes } = setup;
+      const options = { execArgv, maxModelBytes, signal };
+      const { modelPath, checkedModel } = await measureChoice(pair, choiceFile, options);
       if (modelPath === pair.modelPath) return;
       this.#setup = { ...this.#setup, modelPath, checkedModel };
       await this.#supervisor?.swap({ modelPath, checkedModel });
     } catch (error) {
+      if (signal.aborted) return;
       const message = error instanceof Error ? error.message : String(error);
-      this.#tell('warn', 'unmeasured', `int8 and fp32 of the candidate were not compared: ${message}`, '');
+      const cure = 'Run fender model verify on both files of the candidate, or name one file only.';
+      this.#tell('warn', 'unmeasured', `int8 and fp32 of the candidate were not compared: ${message}`, cure);
     }
   }
 
@@ -217,7 +220,7 @@ export class Shadow {
   }
 
   #missed(): number {
-    return this.#pastMissed + this.#activeMissed + (this.#supervisor?.statistics().missedWindows ?? 0);
+    return this.#pastMissed + this.#activeMissed() + (this.#supervisor?.statistics().missedWindows ?? 0);
   }
 
   #tell(level: Diagnostic['level'], code: string, message: string, cure: string): void {

@@ -7,10 +7,10 @@ import type { Direction } from '../direction/direction.ts';
 import { ChunkQueue } from './chunk-queue.ts';
 import { type ChildProgram, DetectorChild } from './detector-child.ts';
 import { HangWatch } from './hang-watch.ts';
+import { ImpactTimes } from './impact-times.ts';
 import { MemoryWatch } from './memory-watch.ts';
 import type { DetectorReport, DetectorSetup, ImpactReport } from './protocol.ts';
 import { RestartPauses } from './restart-pauses.ts';
-import { StampHistory } from './stamp-history.ts';
 import type { ReadyReport, ScoredWindow, SummaryReport } from './window-reports.ts';
 
 /** An impact with the times of the vehicle. */
@@ -107,15 +107,13 @@ const TICK_MS = 100;
 const MEMORY_TICKS = 10;
 /** A process that took so many new chunks has started well; one that ends before has failed to start. */
 const SETTLED_CHUNKS = 10;
-/** An impact that begins before this much after the latest one is that one, or one before it, heard again after a restart. */
-const REPEAT_NS = 300_000_000n;
 
 /** The supervisor of one detector. */
 export class DetectorSupervisor {
   readonly #options: SupervisorOptions;
   readonly #listener: DetectorListener;
   readonly #queue: ChunkQueue;
-  readonly #stamps = new StampHistory();
+  readonly #impacts = new ImpactTimes();
   readonly #pauses = new RestartPauses(TICK_MS);
   readonly #restarts: Record<RestartReason, number> = { died: 0, hung: 0, memory: 0 };
   #setup: ModelSetup;
@@ -124,14 +122,12 @@ export class DetectorSupervisor {
   #format: { sampleRateHz: number; channels: number } | null = null;
   #model: SupervisorStatistics['model'] = null;
   #ticks = 0;
-  #stopping = false;
   #swaps = 0;
-  #impacts = 0;
-  #lastOnsetNs: bigint | null = null;
   /** Windows since one that nearly was an event: when there are some, the moment is quiet. */
   #quietWindows = 0;
   #troubled = false;
   #flushed: (() => void) | null = null;
+  /** Null before the start, and from the stop on. */
   #ticker: NodeJS.Timeout | null = null;
 
   constructor(options: SupervisorOptions, listener: DetectorListener) {
@@ -148,8 +144,8 @@ export class DetectorSupervisor {
 
   /** Gives the chunk to the detector as soon as it can take it. Costs no copy; the chunk must not change afterwards. */
   push(chunk: AudioChunk): void {
-    if (this.#stopping || this.#ticker === null) return;
-    this.#stamps.add(chunk.stamp);
+    if (this.#ticker === null) return;
+    this.#impacts.sound(chunk.stamp);
     if (!this.#queue.push(chunk)) {
       const cure = 'Choose a cheaper model or raise detector.queue_chunks.';
       this.#tell('warn', 'queue-full', 'the detector takes sound more slowly than it comes', cure);
@@ -165,7 +161,7 @@ export class DetectorSupervisor {
     const { scored, missed } = this.#queue.ledger;
     const waiting = this.#active === null ? 'waiting' : 'starting';
     return {
-      state: this.#stopping || this.#ticker === null ? 'stopped' : this.#active?.ready ? 'running' : waiting,
+      state: this.#ticker === null ? 'stopped' : this.#active?.ready ? 'running' : waiting,
       pid: this.#active?.child.pid ?? null,
       restarts: this.#restarts.died + this.#restarts.hung + this.#restarts.memory,
       restartsBy: { ...this.#restarts },
@@ -176,7 +172,7 @@ export class DetectorSupervisor {
       queuedChunks: this.#queue.length,
       scoredWindows: scored,
       missedWindows: missed,
-      impacts: this.#impacts,
+      impacts: this.#impacts.count,
       model: this.#model,
     };
   }
@@ -187,7 +183,7 @@ export class DetectorSupervisor {
    */
   async swap(model: Partial<ModelSetup>): Promise<void> {
     const setup = { ...this.#setup, ...model };
-    if (this.#format === null || this.#stopping) {
+    if (this.#format === null || this.#ticker === null) {
       this.#setup = setup;
       return;
     }
@@ -200,6 +196,8 @@ export class DetectorSupervisor {
    * before this resolves, none after.
    */
   async stop(timeoutMs: number): Promise<void> {
+    if (this.#ticker !== null) clearInterval(this.#ticker);
+    this.#ticker = null;
     const next = this.#next;
     this.#next = null;
     next?.reject(new Error('the detector was stopped before the model could be swapped'));
@@ -211,9 +209,6 @@ export class DetectorSupervisor {
       this.#active.child.flush();
       await Promise.race([flushed, new Promise<void>((resolve) => setTimeout(resolve, timeoutMs).unref())]);
     }
-    this.#stopping = true;
-    if (this.#ticker !== null) clearInterval(this.#ticker);
-    this.#ticker = null;
     const active = this.#active;
     this.#active = null;
     await Promise.all([active?.child.end(), next?.child.end()]);
@@ -292,11 +287,8 @@ export class DetectorSupervisor {
 
   #hearImpact({ kind: _, onset_ns, end_ns, ...heard }: ImpactReport): void {
     const onsetNs = BigInt(onset_ns);
-    if (this.#lastOnsetNs !== null && onsetNs < this.#lastOnsetNs + REPEAT_NS) return;
-    const stamp = this.#stamps.at(onsetNs);
+    const stamp = this.#impacts.take(onsetNs);
     if (stamp === null) return;
-    this.#lastOnsetNs = onsetNs;
-    this.#impacts += 1;
     const model = this.#model ?? { name: '', version: '' };
     this.#listener.impact({ ...heard, stamp, endNs: stamp.capturedAtNs + BigInt(end_ns) - onsetNs, model });
   }
@@ -367,7 +359,7 @@ export class DetectorSupervisor {
     if (lost !== this.#active) return;
     this.#active = null;
     this.#flushed?.();
-    if (this.#stopping) return;
+    if (this.#ticker === null) return;
     this.#restarts[reason] += 1;
     this.#pauses.lost(lost.fresh >= SETTLED_CHUNKS, this.#ticks);
     this.#queue.rewind(true);
@@ -381,7 +373,7 @@ export class DetectorSupervisor {
   }
 
   #relaunch(): void {
-    if (this.#active !== null || this.#next !== null || this.#stopping || this.#ticker === null) return;
+    if (this.#active !== null || this.#next !== null || this.#ticker === null) return;
     this.#active = this.#launch(this.#setup);
   }
 

@@ -56,6 +56,7 @@ export interface SummaryReport {
 const MAX_BINS = 256;
 const MAX_HISTOGRAMS = 128;
 const MAX_WINDOWS_A_REPORT = 64;
+const SIDES = ['front', 'left', 'rear', 'right'];
 
 /** The report in one line, or null when it is none, or not as it should be. */
 export function parseReport(line: string): DetectorReport | null {
@@ -94,11 +95,22 @@ const CHECKS: Readonly<Record<string, (said: Said) => boolean>> = {
     isNumber(score) &&
     isRecord(scores) &&
     Object.values(scores).every(isNumber) &&
-    (direction === undefined || isRecord(direction)),
+    (direction === undefined || isDirection(direction)),
   summary: ({ windows, histograms }) => isCount(windows) && isHistograms(histograms),
   flushed: () => true,
   failed: ({ message }) => typeof message === 'string',
 };
+
+function isDirection(direction: unknown): boolean {
+  if (!isRecord(direction)) return false;
+  const { azimuthDeg, side, confidence } = direction;
+  return (
+    isNumber(azimuthDeg) &&
+    Math.abs(Number(azimuthDeg)) <= 180 &&
+    isShare(confidence) &&
+    SIDES.some((each) => each === side)
+  );
+}
 
 function isWindow(window: unknown): boolean {
   return (

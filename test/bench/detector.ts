@@ -207,7 +207,11 @@ async function benchCosts(bench: Bench, seconds: number) {
   await sleep(3_000);
   const alone = await costOf([without.supervisor.statistics().pid ?? 0], seconds);
   await without.end();
-  const shadow = new Shadow(bench.candidate, () => {});
+  const shadow = new Shadow(
+    bench.candidate,
+    () => {},
+    () => 0,
+  );
   const both = await listen(bench, shadow);
   while (shadow.statistics().agreement.windows < 10) await sleep(100);
   const pids = [both.supervisor.statistics().pid ?? 0, shadow.statistics().pid ?? 0];

@@ -2,7 +2,9 @@ import { appendFile, copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { parseConfig } from '../../../agent/config/load.ts';
 import { checkModelFile, loadModel } from '../../../agent/detector/checked-model.ts';
+import { checkedText } from '../../../agent/lean-start.ts';
 
 const SHIPPED = join(import.meta.dirname, '../../../models/impact.int8.onnx');
 
@@ -25,4 +27,15 @@ test('a model that was checked before is taken as it was found then, a replaced 
   } finally {
     await rm(folder, { recursive: true });
   }
+});
+
+test('what was checked goes along to the lean process as long as it fits into a variable of the environment', async () => {
+  const config = parseConfig('{}', 'test.yaml');
+  const model = await checkModelFile(SHIPPED);
+  if (model === null) throw new Error('expected the shipped model to be usable');
+  expect(JSON.parse(checkedText({ config, model }))).toEqual(JSON.parse(JSON.stringify({ config, model })));
+  const long = { ...model, description: { ...model.description, author: 'a'.repeat(131_072) } };
+  const text = checkedText({ config, model: long });
+  expect(text.length).toBeLessThan(100_000);
+  expect(JSON.parse(text)).toMatchObject({ model: null });
 });

@@ -86,13 +86,16 @@ describe('the watch for drift', () => {
     });
   });
 
-  it('forgets what another model heard', () => {
+  it('goes on with the same model in a new process, and forgets what another one heard, or the other form of it', () => {
     const watch = watchWith();
     hour(watch, [0, 0, 0, 1_000]);
     watch.add({ windows: 1_000, histograms: [{ feature: 'rms_dbfs', edges, counts: [0, 0, 0, 1_000] }] });
-    expect(watch.setReference(reference)).toBe(true);
+    expect(watch.setReference(structuredClone(reference))).toBe(false);
+    const other = { ...reference, histograms: reference.histograms.map((each) => ({ ...each, counts: [1, 2, 3, 4] })) };
+    expect(watch.setReference(other)).toBe(true);
     expect(watch.judge()).toMatchObject({ windows: 0, drifting: false });
-    expect(watch.setReference(reference)).toBe(false);
+    watch.add({ windows: 1_000, histograms: [{ feature: 'rms_dbfs', edges, counts: [100, 200, 300, 400] }] });
+    expect(watch.judge().features[0]?.distances?.hellinger).toBeCloseTo(0, 6);
   });
 
   it('becomes rows of telemetry and a sentence', () => {

@@ -20,6 +20,7 @@ const NONSENSE = [
   '{"kind":"progress","done":-5}',
   '{"kind":"progress","done":1e300}',
   '{"kind":"impact","onset_ns":"x","end_ns":"1","label":"l","score":1,"scores":{}}',
+  '{"kind":"impact","onset_ns":"1","end_ns":"1","label":"l","score":1,"scores":{},"direction":{"azimuthDeg":"x"}}',
   '{"kind":"summary","windows":1,"histograms":[{"feature":"f","edges":[1,0],"counts":[1]}]}',
   '{"kind":"constructor"}',
   '',

@@ -1,6 +1,8 @@
-import { expect, test } from 'vitest';
+import { spawn } from 'node:child_process';
+import { expect, test, vi } from 'vitest';
 import { HangWatch } from '../../../agent/detector/hang-watch.ts';
 import { MemoryWatch } from '../../../agent/detector/memory-watch.ts';
+import { lookAt, residentBytes } from '../../../agent/detector/process-look.ts';
 import { RestartPauses } from '../../../agent/detector/restart-pauses.ts';
 
 /** Ticks of 100 ms until so much time is blamed on a process in this state, that gets this share of a core. */
@@ -67,4 +69,24 @@ test('the first start after good work is at once, failing starts wait ever longe
   }
   flood.lost(true, 100_000);
   expect(flood.pauseMs).toBe(0);
+});
+
+test('a process whose main thread waits for another is as busy as that one, a stopped one is stopped, one that is gone is null', async () => {
+  const program = `const { Worker } = require('node:worker_threads');
+    new Worker('for (;;);', { eval: true });
+    setTimeout(() => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0), 100);`;
+  const child = spawn(process.execPath, ['-e', program], { stdio: 'ignore' });
+  const pid = child.pid ?? 0;
+  try {
+    await vi.waitFor(() => expect(lookAt(pid)?.cpuS).toBeGreaterThan(0.3), { timeout: 20_000, interval: 20 });
+    expect(lookAt(pid)?.state).toBe('R');
+    expect(residentBytes(pid)).toBeGreaterThan(10e6);
+    child.kill('SIGSTOP');
+    await vi.waitFor(() => expect(lookAt(pid)?.state).toBe('T'), { timeout: 20_000, interval: 20 });
+  } finally {
+    const gone = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGKILL');
+    await gone;
+  }
+  expect([lookAt(pid), residentBytes(pid)]).toEqual([null, null]);
 });

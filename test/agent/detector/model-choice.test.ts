@@ -5,6 +5,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { findPair, measureChoice, recallChoice } from '../../../agent/detector/model-choice.ts';
 
 const MODELS = join(import.meta.dirname, '../../../models');
+const options = { execArgv: [], signal: new AbortController().signal };
 let folder: string;
 
 beforeAll(async () => {
@@ -33,7 +34,7 @@ test('the faster of two files is measured once, remembered for these files only,
   const pair = await findPair(int8, '');
   const file = join(folder, 'speed.json');
   expect(await recallChoice(pair, file)).toBeNull();
-  const choice = await measureChoice(pair, file, []);
+  const choice = await measureChoice(pair, file, options);
   const { int8Ms = Number.NaN, fp32Ms = Number.NaN } = choice.measured ?? {};
   expect(int8Ms).toBeGreaterThan(0);
   expect(choice.modelPath).toBe(int8Ms < fp32Ms ? pair.modelPath : pair.fp32Path);
@@ -54,7 +55,23 @@ test('the faster of two files is measured once, remembered for these files only,
   expect(await recallChoice(pair, file)).toBeNull();
 });
 
-test('a file that is missing is refused', { timeout: 90_000 }, async () => {
-  const pair = { modelPath: join(MODELS, 'impact.int8.onnx'), fp32Path: join(folder, 'none.onnx') };
-  await expect(measureChoice(pair, join(folder, 'x.json'), [])).rejects.toThrow();
+test('a file that is missing or larger than allowed is refused with the words of the check', {
+  timeout: 90_000,
+}, async () => {
+  const file = join(folder, 'x.json');
+  const int8 = join(MODELS, 'impact.int8.onnx');
+  const missing = { modelPath: int8, fp32Path: join(folder, 'none.onnx') };
+  await expect(measureChoice(missing, file, options)).rejects.toThrow(
+    /none\.onnx: file: expected a file .*found no such file/,
+  );
+  const large = { ...options, maxModelBytes: 100_000 };
+  await expect(measureChoice(await findPair(int8, ''), file, large)).rejects.toThrow(/at most 100000 bytes/);
+});
+
+test('the measuring ends with the agent', async () => {
+  const pair = await findPair(join(MODELS, 'impact.int8.onnx'), '');
+  const stopping = new AbortController();
+  const measuring = measureChoice(pair, join(folder, 'y.json'), { ...options, signal: stopping.signal });
+  stopping.abort();
+  await expect(measuring).rejects.toThrow(/abort/);
 });

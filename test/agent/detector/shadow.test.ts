@@ -20,6 +20,7 @@ function beside(candidate: Partial<CandidateOptions>) {
   const shadow = new Shadow(
     { ...options, source: 'shadow', pair, choice: null, choiceFile: '', ...candidate },
     (diagnostic) => diagnostics.push(diagnostic),
+    () => active.statistics().missedWindows,
   );
   const active = new DetectorSupervisor(options, {
     impact: ({ model, stamp }) => {
