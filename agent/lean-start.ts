@@ -37,6 +37,9 @@ const ALLOCATOR = {
   MALLOC_TOP_PAD_: '16384',
 } as const;
 
+/** Of a text that is longer than 128 KiB the kernel makes no variable (execve(2), E2BIG), and Node aborts instead of returning. */
+const MAX_CHECKED_BYTES = 100_000;
+
 /** A compilation that takes longer hangs; the agent then starts without it. */
 const COMPILE_TIMEOUT_MS = 60_000;
 
@@ -52,13 +55,12 @@ export async function replaceByLeanProcess(config: AgentConfig, signal: AbortSig
     resolve(import.meta.dirname, '..', config.detector.model),
     config.detector.max_model_bytes,
   );
-  const checked: Checked = { config, model };
   const main = resolve(import.meta.dirname, 'lean-process.ts');
   const env = {
     ...process.env,
     NODE_COMPILE_CACHE: cacheFolder,
     ...ALLOCATOR,
-    [CHECKED_VARIABLE]: JSON.stringify(checked),
+    [CHECKED_VARIABLE]: checkedText({ config, model }),
   };
   // A system signal that came during the work above is heard in the next turn of the event loop.
   await nextTurn();
@@ -68,6 +70,12 @@ export async function replaceByLeanProcess(config: AgentConfig, signal: AbortSig
   } catch {
     // Then the agent runs in this process.
   }
+}
+
+/** Without the model where that would be too long; the detector process then checks it again. Exported for tests. */
+export function checkedText(checked: Checked): string {
+  const text = JSON.stringify(checked);
+  return Buffer.byteLength(text) <= MAX_CHECKED_BYTES ? text : JSON.stringify({ ...checked, model: null });
 }
 
 /** Fills the compile cache, once for each version of Node and state of the program, in a process that finds nothing loaded yet. */
