@@ -52,6 +52,11 @@ describe('help and wrong use', () => {
     'bag export',
     'bag cut',
     'bag merge',
+    'model',
+    'model inspect',
+    'model verify',
+    'model bench',
+    'model pack',
   ];
 
   test.each(subcommands)('fender %s --help tells the usage and the exit status', async (name) => {
@@ -63,7 +68,8 @@ describe('help and wrong use', () => {
 
   test.each([
     [['fly'], "unknown command 'fly'"],
-    [['evaluate'], "required option '--model <file>' not specified"],
+    [['evaluate'], "required option '--clips <csv>' not specified"],
+    [['evaluate', '--clips', 'clips.csv'], 'expected one of --model and --folds'],
     [['central', '--http-port=many'], "--http-port: expected a whole number from 0 to 65535, found 'many'"],
     [['demo', '--sound', '/nothing/here'], 'expected a file or folder, found nothing at /nothing/here'],
     [['agent', '--config', '/nothing/agent.yaml'], '/nothing/agent.yaml'],
