@@ -8,7 +8,7 @@ import type { ClipOptions, EventUpdate, Finding } from '../impacts/impact-node.t
 import { type ParticulateModel, particulateTopic, temperatureTopic } from '../nodes/topics.ts';
 import { AirJudge, type AirLabel, type AirNews } from './air-judge.ts';
 import type { AirOptions } from './air-options.ts';
-import { type AirState, readAirState, writeAirState } from './air-state.ts';
+import { type AirState, type OpenEvent, readAirState, writeAirState } from './air-state.ts';
 
 /** What the node is connected to. */
 export interface AirParts {
@@ -31,11 +31,6 @@ export interface AirNodeOptions extends AirOptions {
   readonly clip: ClipOptions | null;
 }
 
-interface Open {
-  readonly eventId: string;
-  durationS: number;
-}
-
 const TICK_MS = 5_000;
 /** Every so many ticks an event that goes on is told as it stands: each 5 minutes. */
 const TELL_TICKS = 60;
@@ -47,7 +42,7 @@ export class AirNode {
   readonly #parts: AirParts;
   readonly #options: AirNodeOptions;
   readonly #judge: AirJudge;
-  readonly #open = new Map<AirLabel, Open>();
+  readonly #open = new Map<AirLabel, OpenEvent>();
   #saving: Promise<void> = Promise.resolve();
   #ticks = 0;
 
@@ -61,8 +56,8 @@ export class AirNode {
   static async open(parts: AirParts, options: AirNodeOptions): Promise<AirNode> {
     const before = await readAirState(parts.statePath);
     const stamp = parts.clock.now();
-    for (const { event_id: eventId, duration_s: durationS } of before.open) {
-      parts.update(stamp, eventId, { ongoing: false, durationS });
+    for (const { event_id: eventId, duration_s: durationS, ...told } of before.open) {
+      parts.update(stamp, eventId, { ...told, ongoing: false, durationS });
     }
     return new AirNode(parts, options, before);
   }
@@ -107,27 +102,25 @@ export class AirNode {
   }
 
   #say(stamp: Stamp, { what, label, level, readings, detail, durationS }: AirNews): void {
+    const told = { level, readings, detail };
     if (what === 'began') {
-      const finding = { kind: 'air', stamp, label, level, readings, detail, ongoing: true } as const;
-      this.#open.set(label, { eventId: this.#parts.found(finding, this.#options.clip), durationS: 0 });
+      const finding = { kind: 'air', stamp, label, ...told, ongoing: true } as const;
+      const eventId = this.#parts.found(finding, this.#options.clip);
+      this.#open.set(label, { event_id: eventId, duration_s: 0, ...told });
       this.#save();
       return;
     }
-    const open = this.#open.get(label);
-    if (open === undefined) return;
-    open.durationS = Math.max(0, durationS);
-    const ongoing = what !== 'over';
-    this.#parts.update(stamp, open.eventId, { durationS: open.durationS, ongoing, level, readings, detail });
-    if (!ongoing) this.#open.delete(label);
+    const eventId = this.#open.get(label)?.event_id;
+    if (eventId === undefined) return;
+    const sinceS = Math.max(0, durationS);
+    this.#parts.update(stamp, eventId, { durationS: sinceS, ongoing: what !== 'over', ...told });
+    if (what === 'over') this.#open.delete(label);
+    else this.#open.set(label, { event_id: eventId, duration_s: sinceS, ...told });
     this.#save();
   }
 
   #save(): void {
-    const open = [...this.#open.values()].map(({ eventId, durationS }) => ({
-      event_id: eventId,
-      duration_s: durationS,
-    }));
-    const state = { learnt: this.#judge.learnt, open };
+    const state = { learnt: this.#judge.learnt, open: [...this.#open.values()] };
     this.#saving = this.#saving
       .then(() => writeAirState(this.#parts.statePath, state))
       .catch((error: unknown) => {

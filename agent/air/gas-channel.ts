@@ -95,7 +95,7 @@ export class GasChannel {
     this.#lastS = timeS;
     if (dtS > pauseS(this.#options.periodS)) this.#begin(timeS);
     const unfit = this.#whyUnfit(sample, timeS);
-    this.humidity = unfit === 'stuck' ? null : sample.humidity;
+    this.humidity = unfit === 'stuck' || !Number.isFinite(sample.humidity) ? null : sample.humidity;
     if (unfit === null) this.#judge(sample, Math.min(dtS, LONGEST_STEP_S), frozen);
     else this.#unfit(unfit);
   }
@@ -119,6 +119,9 @@ export class GasChannel {
     if (this.#isStuck(sample, timeS)) return 'stuck';
     // A plate that is not hot measures nothing.
     if (!sample.gasValid || !sample.heaterStable || !(sample.gasResistanceOhm > 0)) return 'invalid';
+    // What is no number would stay in the baseline for ever.
+    const numbers = [sample.gasResistanceOhm, sample.temperatureC, sample.humidity];
+    if (!numbers.every(Number.isFinite)) return 'invalid';
     return timeS - (this.#beganS ?? timeS) < this.#options.warmUpS ? 'warming-up' : null;
   }
 

@@ -47,7 +47,7 @@ const WETTEST = 0.95;
 
 /** How many times heavier particles are by their water at this relative humidity, 0 to 1; 1 when it is not known. */
 export function waterFactor(humidity: number | null): number {
-  if (humidity === null || humidity <= 0) return 1;
+  if (humidity === null || !(humidity > 0)) return 1;
   return 1 + KAPPA_BY_DENSITY / (1 / Math.min(humidity, WETTEST) - 1);
 }
 

@@ -143,6 +143,19 @@ describe('what should not', () => {
     expect(silent.judge.states).toMatchObject({ particles: 'silent', gas: 'silent' });
   });
 
+  it('numbers that are none: the sensor is invalid for so long, and what is usual stays known', () => {
+    const [none, endless] = [Number.NaN, Number.POSITIVE_INFINITY];
+    const odd = [{ humidity: none }, { temperatureC: none }, { gasResistanceOhm: endless }, { gasResistanceOhm: none }];
+    const { said, judge, learnt } = judged(readingsOf({ happenings: [] }, 3_600, seed), (reading) => {
+      const wrong = reading.s % 60 === 0 || reading.s > 3_590 ? odd[((reading.s / 60) % odd.length) | 0] : {};
+      return { ...reading, environment: { ...reading.environment, ...wrong } };
+    });
+    expect(said).toEqual([]);
+    expect(judge.states).toMatchObject({ particles: 'ok', gas: 'invalid' });
+    expect(Math.exp(learnt.gas ?? 0)).toBeGreaterThan(50_000);
+    expect(Math.exp(learnt.particles ?? Number.NaN)).toBeLessThan(50);
+  });
+
   it('an event whose sensors go silent is ended', () => {
     const smoky = readingsOf(sceneOf(h.cigarette(840)), 3_000, seed);
     const { said } = judged(smoky, (reading) => (reading.s < SCENE_AT_S + 100 ? reading : null));
