@@ -72,7 +72,7 @@ export class DetectorNode {
   #precision: ChoiceStatistics['precision'] = null;
   #model: ReadyReport['model'] | null = null;
   #verdict: DriftVerdict | null = null;
-  #driftEvent: string | null = null;
+  #driftEvent: { readonly id: string; readonly beganNs: bigint; readonly detail: string } | null = null;
   #reporting: NodeJS.Timeout | null = null;
   #measuring: NodeJS.Timeout | null = null;
   readonly #stopping = new AbortController();
@@ -132,6 +132,8 @@ export class DetectorNode {
     await Promise.all([this.#supervisor.stop(timeoutMs), this.#shadow?.stop(timeoutMs)]);
     if (this.#reporting !== null) this.#report();
     this.#reporting = null;
+    // The next start judges anew; nobody else would end the event.
+    this.#endEpisode('the agent ended');
   }
 
   #ready({ model, precision, hop_s, drift_reference }: Omit<ReadyReport, 'kind'>): void {
@@ -202,8 +204,9 @@ export class DetectorNode {
     };
     if (verdict.change === 'began') {
       const model = this.#model ?? { name: '', version: '' };
-      const finding = { kind: 'drift', stamp: clock.now(), label: 'model_drift', detail, readings } as const;
-      this.#driftEvent = found({ ...finding, ongoing: true, model });
+      const stamp = clock.now();
+      const finding = { kind: 'drift', stamp, label: 'model_drift', detail, readings } as const;
+      this.#driftEvent = { id: found({ ...finding, ongoing: true, model }), beganNs: stamp.monotonicNs, detail };
     } else if (verdict.change === 'ended') {
       this.#endEpisode('the sound is again as the model knows it');
     }
@@ -215,7 +218,10 @@ export class DetectorNode {
   }
 
   #endEpisode(why: string): void {
-    if (this.#driftEvent !== null) this.#parts.update(this.#driftEvent, { ongoing: false, detail: `ended: ${why}` });
+    if (this.#driftEvent === null) return;
+    const { id, beganNs, detail } = this.#driftEvent;
+    const durationS = Number(this.#parts.clock.now().monotonicNs - beganNs) / 1e9;
+    this.#parts.update(id, { ongoing: false, durationS, detail: `${detail}; over: ${why}` });
     this.#driftEvent = null;
   }
 }

@@ -6,7 +6,7 @@ import { parseConfig } from '../../../agent/config/load.ts';
 import { checkModelFile } from '../../../agent/detector/checked-model.ts';
 import { DetectorNode } from '../../../agent/detector/detector-node.ts';
 import { detectorOptions } from '../../../agent/detector/detector-options.ts';
-import type { Finding } from '../../../agent/impacts/impact-node.ts';
+import type { EventUpdate, Finding } from '../../../agent/impacts/impact-node.ts';
 import type { AudioChunk, Clock, Diagnostic } from '../../../drivers/sample.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
@@ -40,6 +40,7 @@ test('the shipped model and a candidate, killed and stopped, score every window,
   const options = await detectorOptions(parseConfig(text, 'test.yaml'), folder, { programFolder: ROOT, checkedModel });
   const rows = new Map<string, Readonly<Record<string, number>>>();
   const findings: Finding[] = [];
+  const updates: (EventUpdate & { readonly eventId: string })[] = [];
   const diagnostics: Diagnostic[] = [];
   const node = new DetectorNode(
     // On a busy machine the candidate would wait for the test's other processes.
@@ -50,7 +51,7 @@ test('the shipped model and a candidate, killed and stopped, score every window,
       report: (diagnostic) => diagnostics.push(diagnostic),
       impact: () => {},
       found: (finding) => `event-${findings.push(finding)}`,
-      update: () => {},
+      update: (eventId, update) => updates.push({ eventId, ...update }),
     },
   );
   node.start();
@@ -90,5 +91,8 @@ test('the shipped model and a candidate, killed and stopped, score every window,
   const counts = Object.values(rows.get('detector/rms_dbfs') ?? {});
   expect(counts.reduce((sum, count) => sum + count, 0)).toBe(rows.get('detector/drift')?.windows);
   expect(findings).toMatchObject([{ kind: 'drift', label: 'model_drift', ongoing: true, model: { name: 'impact' } }]);
+  // Nobody else would end the event; what drifted is still said.
+  expect(updates).toMatchObject([{ eventId: 'event-1', ongoing: false, durationS: 0 }]);
+  expect(updates[0]?.detail).toBe(`${findings[0]?.detail}; over: the agent ended`);
   expect(diagnostics.filter(({ source }) => source === 'drift')).toMatchObject([{ level: 'warn', code: 'drift' }]);
 });
