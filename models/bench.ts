@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises';
 import { ModelError } from './error.ts';
 import { sizeText } from './inspect.ts';
 import { type Model, type ReadModelOptions, readModel } from './package.ts';
-import { quantile } from './race.ts';
+import { quantile, type WindowTimes } from './race.ts';
 import { TRIAL_LIMITS, TrialProcess, type TrialReport } from './trial.ts';
 
 /** As printed with --json. */
@@ -95,12 +95,6 @@ export async function benchModel(path: string, options: BenchOptions): Promise<M
   };
 }
 
-/** Milliseconds of every window of a model. */
-interface WindowTimes {
-  readonly passed: number[];
-  readonly spent: number[];
-}
-
 async function timeWindows(
   trial: TrialProcess,
   models: readonly Model[],
@@ -111,10 +105,10 @@ async function timeWindows(
     const from = Math.round((options.windows * part) / PARTS);
     const windows = Math.round((options.windows * (part + 1)) / PARTS) - from;
     if (windows === 0) continue;
-    const { timesMs, processorTimesMs } = await run(trial, models, windows);
-    for (const [i, times] of all.entries()) {
-      times.passed.push(...(timesMs[i] ?? []));
-      times.spent.push(...(processorTimesMs[i] ?? []));
+    const { times } = await run(trial, models, windows);
+    for (const [i, { passed, spent }] of times.entries()) {
+      all[i]?.passed.push(...passed);
+      all[i]?.spent.push(...spent);
     }
     options.onProgress?.(part + 1, PARTS);
   }

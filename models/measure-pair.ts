@@ -4,7 +4,7 @@
  */
 import { ModelError } from './error.ts';
 import type { Model } from './package.ts';
-import { processorMs, quantile, raceSessions } from './race.ts';
+import { quantile, raceSessions } from './race.ts';
 import { ModelSession } from './session.ts';
 
 /** What was measured: processor time of one window on one thread, ms, the median. Unlike the time that passes, a busy machine hardly moves it. */
@@ -23,9 +23,10 @@ export async function measurePair(int8: Model, fp32: Model, windows = 20): Promi
     await ModelSession.open(int8, { threads: 1 }),
     await ModelSession.open(fp32, { threads: 1 }),
   ] as const;
-  const [int8Ms = [], fp32Ms = []] = await raceSessions(sessions, [int8, fp32], windows, processorMs);
+  const times = await raceSessions(sessions, [int8, fp32], windows);
   await Promise.all(sessions.map((session) => session.close()));
-  return { int8Ms: quantile(int8Ms, 0.5), fp32Ms: quantile(fp32Ms, 0.5) };
+  const [int8Ms = Number.NaN, fp32Ms = Number.NaN] = times.map(({ spent }) => quantile(spent, 0.5));
+  return { int8Ms, fp32Ms };
 }
 
 function expectSameWindows(int8: Model, fp32: Model): void {

@@ -6,25 +6,31 @@ import { lengthsInSamples } from './windows.ts';
 /** Not counted: the first runs of a session are slow. */
 const WARM_UP_WINDOWS = 3;
 
-/**
- * Scores `windows` windows of noise with each, one at a time, and gives the milliseconds of every run: [session][window]. The sessions of
- * `scorers` belong to `models`, in their order. `nowMs` may be `processorMs`, to leave out the time of other programs.
- */
+/** Milliseconds of every window that a model scored. */
+export interface WindowTimes {
+  /** That passed. */
+  readonly passed: number[];
+  /** Of the processor's time, which leaves out that of other programs. */
+  readonly spent: number[];
+}
+
+/** Scores `windows` windows of noise with each, one at a time. The sessions of `scorers` belong to `models`, in their order. */
 export async function raceSessions(
   scorers: readonly Scorer[],
   models: readonly { readonly description: Pick<ModelDescription, 'input'> }[],
   windows: number,
-  nowMs: () => number = () => performance.now(),
-): Promise<number[][]> {
-  const times = scorers.map((): number[] => []);
+): Promise<WindowTimes[]> {
+  const times = scorers.map((): WindowTimes => ({ passed: [], spent: [] }));
   const sounds = models.map(({ description }) => noise(lengthsInSamples(description.input).window));
   for (let turn = windows === 0 ? 0 : -WARM_UP_WINDOWS; turn < windows; turn += 1) {
     for (let i = 0; i < scorers.length; i += 1) {
       // Who goes first finds a colder cache: by turns, too.
       const which = (i + turn + WARM_UP_WINDOWS) % scorers.length;
-      const startMs = nowMs();
+      const [startMs, startProcessorMs] = [performance.now(), processorMs()];
       await (scorers[which] as Scorer).run(sounds[which] as Float32Array, 1);
-      if (turn >= 0) times[which]?.push(nowMs() - startMs);
+      if (turn < 0) continue;
+      times[which]?.spent.push(processorMs() - startProcessorMs);
+      times[which]?.passed.push(performance.now() - startMs);
     }
   }
   return times;

@@ -5,8 +5,8 @@
 import { writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Model } from './package.ts';
-import { processorMs, raceSessions } from './race.ts';
-import { ModelSession, type Scorer } from './session.ts';
+import { raceSessions } from './race.ts';
+import { ModelSession } from './session.ts';
 import { type TrialReport, type TrialRequest, trySession } from './trial.ts';
 
 /** Reads exactly so many bytes; null at the end of the stream. */
@@ -33,18 +33,6 @@ class ExactReader {
   }
 }
 
-/** The same scorer, which notes the processor's time that each run takes, ms. */
-function countingProcessorTime(scorer: Scorer): Scorer & { readonly spentMs: number[] } {
-  const spentMs: number[] = [];
-  const run = async (audio: Float32Array, batch: number): Promise<Float32Array> => {
-    const startMs = processorMs();
-    const scores = await scorer.run(audio, batch);
-    spentMs.push(processorMs() - startMs);
-    return scores;
-  };
-  return { run, spentMs };
-}
-
 async function answer(request: TrialRequest, models: readonly Model[]): Promise<TrialReport> {
   const before = process.memoryUsage.rss();
   const startedMs = performance.now();
@@ -55,11 +43,8 @@ async function answer(request: TrialRequest, models: readonly Model[]): Promise<
     const [session, asked] = [sessions[0], request.models[0]];
     const isTrial = request.windows === 0 && session !== undefined && asked !== undefined;
     const findings = isTrial ? await trySession(session, asked.description) : [];
-    const counted = sessions.map(countingProcessorTime);
-    const timesMs = await raceSessions(counted, request.models, request.windows);
-    // The first runs are for warming up, and in neither.
-    const processorTimesMs = counted.map(({ spentMs }) => spentMs.slice(spentMs.length - request.windows));
-    return { loadMs, findings, timesMs, processorTimesMs, memoryBytes: process.memoryUsage.rss() - before };
+    const times = await raceSessions(sessions, request.models, request.windows);
+    return { loadMs, findings, times, memoryBytes: process.memoryUsage.rss() - before };
   } catch (error) {
     const found = error instanceof Error ? error.message : String(error);
     const cure = 'Export the model again; fender model inspect shows its operators.';
@@ -70,7 +55,7 @@ async function answer(request: TrialRequest, models: readonly Model[]): Promise<
       found,
       cure,
     } as const;
-    return { loadMs: 0, findings: [finding], timesMs: [], processorTimesMs: [], memoryBytes: 0 };
+    return { loadMs: 0, findings: [finding], times: [], memoryBytes: 0 };
   } finally {
     for (const session of sessions) await session.close();
   }

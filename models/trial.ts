@@ -7,7 +7,7 @@ import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import type { ModelFinding } from './error.ts';
 import type { Model } from './package.ts';
-import { noise } from './race.ts';
+import { noise, type WindowTimes } from './race.ts';
 import type { Scorer } from './session.ts';
 import { lengthsInSamples } from './windows.ts';
 
@@ -37,10 +37,8 @@ export interface TrialReport {
   /** Of all models together, ms. */
   readonly loadMs: number;
   readonly findings: readonly ModelFinding[];
-  /** Milliseconds of each window: [model][window]. */
-  readonly timesMs: readonly (readonly number[])[];
-  /** The same, of the processor's time: what a busy machine hardly moves. */
-  readonly processorTimesMs: readonly (readonly number[])[];
+  /** Of each model. */
+  readonly times: readonly WindowTimes[];
   /** By which the resident memory of the process grew, bytes. */
   readonly memoryBytes: number;
   /** Whether the process ended of it, or had to be ended. */
@@ -173,8 +171,7 @@ export class TrialProcess {
         const cure = 'Do not use this model: it stops or ends the program that runs it.';
         done({
           loadMs: 0,
-          timesMs: [],
-          processorTimesMs: [],
+          times: [],
           memoryBytes: 0,
           died: true,
           findings: [{ code: 'session', field: 'graph', expected, found, cure }],
