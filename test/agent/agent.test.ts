@@ -13,7 +13,8 @@ import { decodeRecords, type IncomingRecord } from '../../sync/wire/records.ts';
 import { decodeTelemetry } from '../../sync/wire/telemetry.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const PATIENCE = { timeout: 40_000, interval: 100 };
+/** The first start compiles the program, on a machine that may be busy. */
+const PATIENCE = { timeout: 90_000, interval: 100 };
 
 let folder: string;
 let broker: Aedes;
@@ -111,7 +112,7 @@ afterAll(async () => {
 });
 
 describe('the agent with emulated devices', () => {
-  it('records, detects, sends, survives its detector, and ends cleanly', { timeout: 120_000 }, async () => {
+  it('records, detects, sends, survives its detector, and ends cleanly', { timeout: 240_000 }, async () => {
     const agent = await startAgent('whole');
     const streams = ['bme680/environment', 'health/process', 'plantower/particulate', 'uma8/level'];
     await vi.waitFor(() => expect([...telemetry.keys()].sort()).toEqual(streams), PATIENCE);
@@ -134,6 +135,9 @@ describe('the agent with emulated devices', () => {
     const heard = await agent.metric(/^fender_detector_chunks_total (\S+)/m);
     process.kill(detector, 'SIGKILL');
     await vi.waitFor(async () => {
+      // Killed once: a busy machine is no reason to take it for hung.
+      const restarts = agent.lines.filter(({ code }) => code === 'restarted').map(({ message }) => message);
+      expect(restarts).toEqual(['the detector process ended with SIGKILL']);
       expect(await agent.metric(/^fender_detector_restarts_total (\S+)/m)).toBe(1);
       expect(await agent.metric(/^fender_detector_chunks_total (\S+)/m)).toBeGreaterThan(heard + 20);
     }, PATIENCE);
