@@ -61,6 +61,10 @@ const events = z
 const calibration = z.object({
   method: z.literal('temperature'),
   temperature: z.number().positive().describe('already in the graph: its scores are the calibrated ones'),
+  background_shift: z
+    .number()
+    .optional()
+    .describe("added to the logarithm of background's score, before the temperature"),
   expected_calibration_error: ratio.optional(),
   brier: z.number().min(0).max(2).optional(),
   data: z.string().min(1).describe('what the temperature was fitted on'),

@@ -34,10 +34,10 @@ def heard_as(windows, threshold: float) -> int:
 
 
 def write(out: Path, config: dict, architecture, clips: list, folders: list[Path], judged: dict, evaluation: dict | None, thresholds: dict,
-          sizes: dict[str, int], temperature: float | None) -> None:
+          sizes: dict[str, int], calibration) -> None:
     """OUT/NAME.md, OUT/card/NAME-*.png and OUT/card/NAME.json."""
     name = config["name"]
-    lines = about(config, architecture, clips, thresholds, sizes, temperature)
+    lines = about(config, architecture, clips, thresholds, sizes, calibration)
     if evaluation is not None:
         form = list(evaluation["precisions"])[-1]
         draw(out / "card", config, judged[form, judging.CLEAN], evaluation, min(thresholds.values()))
@@ -67,7 +67,7 @@ def draw(folder: Path, config: dict, judged: list, evaluation: dict, threshold: 
     plots.noise(evaluation, folder / f"{name}-noise.png")
 
 
-def about(config: dict, architecture, clips: list, thresholds: dict, sizes: dict[str, int], temperature: float | None) -> list[str]:
+def about(config: dict, architecture, clips: list, thresholds: dict, sizes: dict[str, int], calibration) -> list[str]:
     labelled = [c for c in clips if c.labelled]
     rendered = sum(g["seconds"] * len(g["seeds"]) for g in config["generated"])
     rows = [
@@ -77,7 +77,8 @@ def about(config: dict, architecture, clips: list, thresholds: dict, sizes: dict
                          f"{len(clips) - len(labelled)} unlabelled clips, {rendered / 60:.0f} minutes of generated sound"),
         ("thresholds", ", ".join(f"`{k}` {v:g}" for k, v in thresholds.items())
          + ("" if config["thresholds"] else f", set for {config['false_alarm_budget_per_hour']:g} false alarms an hour of backgrounds")),
-        ("calibration", "none" if temperature is None else f"temperature {temperature:g}, in the graph"),
+        ("calibration", "none" if calibration is None else
+         f"temperature {calibration.temperature:g} and a shift of background's logit by {calibration.background_shift:g}, in the graph"),
         ("files", ", ".join(f"{form} {size / 1e6:.2f} MB" for form, size in sizes.items())
          + ("" if len(architecture.PRECISIONS) > 1 else "; trees compare numbers and have no int8 form")),
         ("seed", str(config["seed"])),

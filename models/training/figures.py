@@ -1,5 +1,7 @@
 """How good scores are: ranking, bootstrap intervals, calibration and thresholds. Pure functions of numbers."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 FPRS = (0.02, 0.05, 0.1)
@@ -59,20 +61,32 @@ def interval(values: np.ndarray, share: float = 0.95) -> tuple[np.ndarray, np.nd
     return np.quantile(values, (1 - share) / 2, axis=0), np.quantile(values, (1 + share) / 2, axis=0)
 
 
-def tempered(scores: np.ndarray, temperature: float) -> np.ndarray:
-    """Label probabilities [n, labels] after temperature scaling, as the graph does it."""
-    z = np.log(np.maximum(scores, 1e-7)) / temperature
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+@dataclass(frozen=True)
+class Calibration:
+    """Scores become softmax((log(score) + shift of background) / temperature): temperature scaling (Guo and others, On Calibration of Modern
+    Neural Networks, ICML 2017), and with the shift another share of impacts than the training's windows have."""
+
+    temperature: float
+    background_shift: float
+
+    def __call__(self, scores: np.ndarray) -> np.ndarray:
+        """Label probabilities [n, labels], background first, as the graph gives them."""
+        z = np.log(np.maximum(scores, 1e-7)).astype(np.float64)
+        z[:, 0] += self.background_shift
+        z /= self.temperature
+        e = np.exp(z - z.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
 
 
-def fit_temperature(scores: np.ndarray, truth: np.ndarray) -> float:
-    """The temperature from 0.2 to 5 with the least mean negative log likelihood of the true labels [n]."""
-    def loss(temperature: float) -> float:
-        return float(-np.log(tempered(scores, temperature)[np.arange(len(truth)), truth] + 1e-12).mean())
+def fit_calibration(scores: np.ndarray, truth: np.ndarray) -> Calibration:
+    """Temperature from 0.2 to 5 and shift from −3 to 6 with the least mean negative log likelihood of the true labels [n]."""
+    rows = np.arange(len(truth))
 
-    grid = np.exp(np.linspace(np.log(0.2), np.log(5), 161))
-    return float(round(grid[np.argmin([loss(t) for t in grid])], 4))
+    def loss(candidate: Calibration) -> float:
+        return float(-np.log(candidate(scores)[rows, truth] + 1e-12).mean())
+
+    temperatures = [round(float(t), 4) for t in np.exp(np.linspace(np.log(0.2), np.log(5), 66))]
+    return min((Calibration(t, round(float(s), 2)) for t in temperatures for s in np.arange(-3, 6.05, 0.1)), key=loss)
 
 
 def reliability(sure: np.ndarray, positive: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:

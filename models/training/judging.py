@@ -15,6 +15,7 @@ from model_file import Scorer
 from runs import Run
 
 CLEAN = "clean"
+KEY = "1"  # another one when what `judge` does changes
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def judge(model: onnx.ModelProto, run: Run, condition: str, config: dict, cache:
     scorer = Scorer(model)
     names = [data.name_in_cache(clip) for clip in run.tested]
     text = repr((hashlib.sha256(model.graph.SerializeToString()).hexdigest(), names, condition, config["input"]["hop_s"],
-                 config["seed"] if condition != CLEAN else 0, config["evaluation"]["noise_classes"], Path(__file__).read_text()))
+                 config["seed"] if condition != CLEAN else 0, config["evaluation"]["noise_classes"], KEY))
     target = cache / "scores" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
     if not target.exists():
         windows = [scorer(cut(sound_of(i, run, condition, config, cache), config["input"]["hop_s"])) for i in range(len(run.tested))]
@@ -106,19 +107,19 @@ def conditions(runs: list[Run], config: dict) -> list[str]:
     return [CLEAN, *(f"{snr:g}" for snr in config["evaluation"]["snr_db"] if enough)]
 
 
-def tempered(judged: Judged, temperature: float | None) -> Judged:
+def calibrated(judged: Judged, calibration: figures.Calibration | None) -> Judged:
     """The same with calibrated scores, as the finished graph gives them."""
-    return judged if temperature is None else Judged(judged.run, [figures.tempered(w, temperature) for w in judged.windows])
+    return judged if calibration is None else Judged(judged.run, [calibration(w) for w in judged.windows])
 
 
-def temperature_of(judged: list[Judged], labels: list[str], but: Run | None) -> float | None:
+def calibration_of(judged: list[Judged], labels: list[str], but: Run | None) -> figures.Calibration | None:
     """Fitted on the two most impact-like windows of every clip, by runs other than `but`, so that no run is calibrated on the
     clips that judge it. None when there is nothing to fit on."""
     used = [j for j in judged if but is None or j.run.name != but.name]
     if not used or not any(j.positive.any() for j in used):
         return None
     best = [(best_two(w), labels.index(clip.label)) for j in used for clip, w in zip(j.run.tested, j.windows)]
-    return figures.fit_temperature(np.concatenate([w for w, _ in best]), np.concatenate([[label] * len(w) for w, label in best]))
+    return figures.fit_calibration(np.concatenate([w for w, _ in best]), np.concatenate([[label] * len(w) for w, label in best]))
 
 
 def kinds(judged: list[Judged], labels: list[str]) -> tuple[np.ndarray, np.ndarray]:

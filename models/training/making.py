@@ -25,11 +25,11 @@ DRIFT_WINDOWS = 2000
 
 @dataclass
 class Made:
-    """One run's graph in all its forms, before calibration, and its temperature."""
+    """One run's graph in all its forms, before calibration, and what calibrates it."""
 
     run: Run
     forms: dict[str, onnx.ModelProto]  # fp32, int8
-    temperature: float | None = None
+    calibration: figures.Calibration | None = None
 
 
 def make(runs: list[Run], trained: dict, clips: list[data.Clip], config: dict, architecture, folders: list[Path], work: data.Work,
@@ -40,23 +40,23 @@ def make(runs: list[Run], trained: dict, clips: list[data.Clip], config: dict, a
     shipped = names[-1]
     crossed = [j for j in raw.get((shipped, judging.CLEAN), []) if j.run.name != "final"]
     for m in made:
-        m.temperature = judging.temperature_of(crossed, config["labels"], m.run)
-    temperatures = {m.run.name: m.temperature for m in made}
-    judged = {key: [judging.tempered(j, temperatures[j.run.name]) for j in rows] for key, rows in raw.items()}
+        m.calibration = judging.calibration_of(crossed, config["labels"], m.run)
+    calibrations = {m.run.name: m.calibration for m in made}
+    judged = {key: [judging.calibrated(j, calibrations[j.run.name]) for j in rows] for key, rows in raw.items()}
 
     thresholds = config["thresholds"] or budgeted(judged.get((shipped, judging.CLEAN), []), config)
     evaluation = evaluate(judged, names, wanted, thresholds, config) if judged else None
     log("writing")
     parallel([lambda m=m: write(m, thresholds, evaluation, config, architecture, out, work) for m in made], jobs)
     sizes = {form: path_of(out, config, made[0].run, form, architecture).stat().st_size for form in names}
-    card.write(out, config, architecture, clips, folders, judged, evaluation, thresholds, sizes, made[0].temperature)
+    card.write(out, config, architecture, clips, folders, judged, evaluation, thresholds, sizes, made[0].calibration)
     for path in sorted(out.glob("**/*.onnx")):
         log(f"{path} {path.stat().st_size} bytes")
     log(card.short(evaluation, shipped))
 
 
 def judge_ahead(runs: list[Run], trained: dict, config: dict, architecture, work: data.Work, jobs: int, log) -> tuple[list[Made], dict]:
-    """Every run's graph, quantized, and what it says of the clips it never met, by form and condition. Temperature and thresholds come
+    """Every run's graph, quantized, and what it says of the clips it never met, by form and condition. Calibration and thresholds come
     after this, so that changing them judges nothing anew. The final run is judged only when no fold is held out in turn."""
     log("quantizing")
     made = parallel([lambda run=run: forms(run, architecture.build(trained[run.name], config), config, architecture, work) for run in runs], jobs)
@@ -187,7 +187,7 @@ def write(made: Made, thresholds: dict, evaluation: dict | None, config: dict, a
     """One run's files: calibrated, with the histograms of their training windows and the description."""
     windows = raw_windows(made.run.learned, config, work, DRIFT_WINDOWS)
     for form, raw in made.forms.items():
-        model = raw if made.temperature is None else model_file.with_temperature(raw, made.temperature)
+        model = raw if made.calibration is None else model_file.with_calibration(raw, made.calibration)
         reference = features.drift_reference(windows, model_file.Scorer(model)(windows), config["labels"], frontend.INPUT_RATE_HZ)
         described = model_file.described(model, description(made, form, thresholds, reference, evaluation, config))
         data.save_whole(path_of(out, config, made.run, form, architecture), lambda f: f.write(described.SerializeToString(deterministic=True)))
@@ -218,8 +218,9 @@ def description(made: Made, form: str, thresholds: dict, reference: dict, evalua
         result["training_run"]["teacher"] = config["distillation"]["source"]
     if config["events"]:
         result["events"] = config["events"]
-    if made.temperature is not None:
-        calibration = {"method": "temperature", "temperature": made.temperature,
+    if made.calibration is not None:
+        calibration = {"method": "temperature", "temperature": made.calibration.temperature,
+                       "background_shift": made.calibration.background_shift,
                        "data": "the two most impact-like windows of every clip that the networks of the cross-validation never met"}
         if made.run.name == "final" and evaluation is not None:
             calibration |= {k: evaluation[k] for k in ("expected_calibration_error", "brier")}

@@ -11,26 +11,30 @@ import onnx
 import onnxruntime
 from onnx import helper, numpy_helper
 
+import figures
+
 # Strings in the file as they are; everything else is JSON.
 PLAIN = ("format", "name", "version", "task", "author", "dataset_tag", "precision")
 BATCH = 32
 
 
-def with_temperature(model: onnx.ModelProto, temperature: float) -> onnx.ModelProto:
-    """The same model with scores softmax(log(scores) / temperature): temperature scaling (Guo and others, On Calibration of
-    Modern Neural Networks, ICML 2017) of the labels' probabilities."""
+def with_calibration(model: onnx.ModelProto, calibration: figures.Calibration) -> onnx.ModelProto:
+    """The same model with calibrated scores, as figures.Calibration has them."""
     model = onnx.ModelProto.FromString(model.SerializeToString())
     graph = model.graph
     for node in graph.node:
         for i, name in enumerate(node.output):
             if name == "scores":
                 node.output[i] = node.name = "raw_scores"
-    constants = {"floor": np.float32(1e-7), "inverse": np.float32(1 / temperature)}
+    shift = np.zeros(graph.output[0].type.tensor_type.shape.dim[1].dim_value, np.float32)
+    shift[0] = calibration.background_shift
+    constants = {"floor": np.float32(1e-7), "shift": shift, "inverse": np.float32(1 / calibration.temperature)}
     graph.initializer.extend(numpy_helper.from_array(np.array(v), f"calibrated/{k}") for k, v in constants.items())
     graph.node.extend([
         helper.make_node("Max", ["raw_scores", "calibrated/floor"], ["calibrated/above_zero"], name="calibrated/above_zero"),
         helper.make_node("Log", ["calibrated/above_zero"], ["calibrated/log"], name="calibrated/log"),
-        helper.make_node("Mul", ["calibrated/log", "calibrated/inverse"], ["calibrated/scaled"], name="calibrated/scaled"),
+        helper.make_node("Add", ["calibrated/log", "calibrated/shift"], ["calibrated/shifted"], name="calibrated/shifted"),
+        helper.make_node("Mul", ["calibrated/shifted", "calibrated/inverse"], ["calibrated/scaled"], name="calibrated/scaled"),
         helper.make_node("Softmax", ["calibrated/scaled"], ["scores"], name="scores", axis=1),
     ])
     onnx.checker.check_model(model)
