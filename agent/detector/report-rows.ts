@@ -63,13 +63,13 @@ export function driftReadings({ over }: DriftVerdict): { name: string; value: nu
 
 /** The verdict in a sentence. */
 export function describeDrift({ judged, windows, over, drifting }: DriftVerdict): string {
-  if (!judged) return `not judged: ${windows} windows, or no thresholds for the distances`;
+  if (!judged) return `not judged: ${windows} windows, too few, or the model has no reference for drift`;
   const [first] = over;
   if (first === undefined)
     return drifting ? 'the sound is nearly as the model knows it' : 'the sound is as the model knows it';
   const { feature, distance, value, threshold } = first;
   const features = new Set(over.map((each) => each.feature)).size;
-  const others = features > 1 ? `, and ${features - 1} others` : '';
+  const others = features > 1 ? `, and ${features - 1} other${features > 2 ? 's' : ''}` : '';
   return `${feature} has drifted: ${distance} ${value.toFixed(3)}, expected at most ${threshold}${others}`;
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DriftWatch } from '../../../agent/detector/drift-watch.ts';
+import { DriftWatch, USUAL_THRESHOLDS } from '../../../agent/detector/drift-watch.ts';
 import { describeDrift, driftReadings, driftRow, featureRows } from '../../../agent/detector/report-rows.ts';
 import type { DriftReference } from '../../../agent/detector/window-reports.ts';
 import { driftDistances } from '../../../models/drift.ts';
@@ -71,10 +71,21 @@ describe('the watch for drift', () => {
     ]);
   });
 
-  it('does not judge an hour of too little sound, nor a model without thresholds', () => {
+  it('judges a model without thresholds by the usual ones', () => {
+    const watch = new DriftWatch({ thresholds: {}, minWindows: 500 });
+    watch.setReference({ histograms: reference.histograms });
+    expect(hour(watch, [100, 200, 300, 400])).toMatchObject({ judged: true, change: null, over: [] });
+    const { average_pairwise } = USUAL_THRESHOLDS;
+    expect(hour(watch, [0, 0, 0, 1_000])).toMatchObject({
+      change: 'began',
+      over: [{ feature: 'rms_dbfs', distance: 'average_pairwise', threshold: average_pairwise }],
+    });
+  });
+
+  it('does not judge an hour of too little sound, nor a model without a reference', () => {
     expect(hour(watchWith(), [0, 0, 0, 490])).toMatchObject({ judged: false, change: null, over: [] });
     const silent = new DriftWatch({ thresholds: {}, minWindows: 500 });
-    silent.setReference({ histograms: reference.histograms });
+    silent.setReference({ histograms: [{ feature: 'rms_dbfs', edges, counts: [0, 0, 0, 0] }] });
     expect(hour(silent, [0, 0, 0, 1_000])).toMatchObject({ judged: false, change: null });
   });
 
