@@ -10,8 +10,8 @@ const ratio = z.number().min(0).max(1);
 const histogram = z
   .object({
     feature: z.string().min(1).describe('an input feature of a window, as in features.ts, or `score:<label>`'),
-    edges: z.array(z.number()).min(2).describe('ascending bin edges, one more than counts'),
-    counts: z.array(z.number().int().nonnegative()).min(1).describe('windows per bin'),
+    edges: z.array(z.number()).min(2).max(257).describe('ascending bin edges, one more than counts'),
+    counts: z.array(z.number().int().nonnegative()).min(1).max(256).describe('windows per bin'),
   })
   .refine((h) => h.edges.length === h.counts.length + 1, 'edges must be one more than counts')
   .refine((h) => h.edges.every((edge, i) => i === 0 || edge > (h.edges[i - 1] ?? edge)), 'edges must ascend');
@@ -33,7 +33,7 @@ const trainingRun = z.looseObject({
 });
 
 const driftReference = z.object({
-  histograms: z.array(histogram).min(1),
+  histograms: z.array(histogram).min(1).max(128),
   thresholds: z
     .strictObject({
       hellinger: ratio.optional(),

@@ -139,7 +139,10 @@ export class FrameReader {
   }
 }
 
-/** Splits a stream of text into lines; a line longer than 64 KiB is dropped as garbage. */
+/** Longer than the largest report: 128 histograms of 256 bins. */
+const MAX_LINE = 2_000_000;
+
+/** Splits a stream of text into lines; one that is longer than any report is dropped as garbage. */
 export class LineReader {
   #rest = '';
 
@@ -147,7 +150,7 @@ export class LineReader {
   read(text: string): string[] {
     const lines = (this.#rest + text).split('\n');
     this.#rest = lines.pop() ?? '';
-    if (this.#rest.length > 65_536) this.#rest = '';
+    if (this.#rest.length > MAX_LINE) this.#rest = '';
     return lines;
   }
 }

@@ -52,7 +52,7 @@ export interface SummaryReport {
   readonly histograms: readonly CountedFeature[];
 }
 
-/** The most bins and histograms that a summary or reference may have. */
+/** The most bins and histograms that a summary or reference may have: as many as models/description.ts allows. */
 const MAX_BINS = 256;
 const MAX_HISTOGRAMS = 128;
 const MAX_WINDOWS_A_REPORT = 64;
