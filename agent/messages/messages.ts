@@ -34,7 +34,7 @@ export type EventKind = 'impact' | 'snapshot' | 'air' | 'drift';
 /** How much a finding of the air is. */
 export type AirLevel = 'raised' | 'high' | 'very_high';
 
-/** What was measured for an event: a name with its unit last, the value at its worst so far, and what was usual before. */
+/** What was measured for an event: a name with its unit last, the value at its worst so far, and what was usual before (a drift: the threshold). */
 export interface EventReading {
   readonly name: string;
   readonly value: number;

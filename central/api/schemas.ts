@@ -124,8 +124,8 @@ const eventKindSchema = z
 const eventReadingSchema = z
   .object({
     name: z.string().describe('Unit last, for instance `pm2_5_ugm3`'),
-    value: z.number().describe('At its worst so far'),
-    baseline: z.number().nullable().describe('What was usual before; null: not known'),
+    value: z.number().describe('Of the air: at its worst so far; of a drift: the distance when it was noticed'),
+    baseline: z.number().nullable().describe('What was usual before; of a drift: the threshold; null: not known'),
   })
   .meta({ id: 'EventReading' });
 
@@ -156,7 +156,11 @@ export const eventSchema = z
     detail: z.string().describe('A sentence for people; may be empty'),
     readings: z.array(eventReadingSchema).describe('What was measured, for events of the air and of drift'),
     model: modelSchema.nullable().describe('null: no model was asked, as for a snapshot'),
-    clip: clipSchema.nullable().describe('null: the vehicle has not cut the clip yet, or, of drift, makes none'),
+    clip: clipSchema
+      .nullable()
+      .describe(
+        'null: the vehicle has not cut the clip yet, or makes none: of drift never, of the air only with `air.clips`',
+      ),
   })
   .meta({
     id: 'Event',

@@ -456,7 +456,7 @@ export declare type Reading = Message<"fender.v1.Reading"> & {
   value: number;
 
   /**
-   * what was usual before
+   * what was usual before; of a drift, the threshold
    *
    * @generated from field: optional double baseline = 3;
    */

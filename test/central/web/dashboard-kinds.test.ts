@@ -104,7 +104,9 @@ describe.skipIf(leaveOut)('kinds of events (needs /usr/bin/chromium)', () => {
     await page.goto('/events/drift');
     await page.getByText('A warning about the model').waitFor();
     const text = await page.locator('main').innerText();
-    expect(text).toContain('Hellinger distance 0.41');
+    expect(text).toContain('hellinger 0.413, expected at most 0.3');
+    expect(text).toMatch(/Found\s+At most/);
+    expect(text).toContain('it goes on');
     expect(text).toContain('impact 1.0.0');
     expect(await page.getByText('Waiting for the clip').count()).toBe(0);
   });

@@ -221,8 +221,12 @@ export function makeFindings(vehicle: string, atMs: number): Event[] {
       label: 'model_drift',
       model,
       clip: null,
-      detail: 'Feature rms_dbfs: Hellinger distance 0.41 from the training data, expected at most 0.3.',
-      readings: [{ name: 'hellinger', value: 0.41, baseline: null }],
+      ongoing: true,
+      detail: 'rms_dbfs has drifted: hellinger 0.413, expected at most 0.3, and 1 other',
+      readings: [
+        { name: 'rms_dbfs_hellinger', value: 0.4132719, baseline: 0.3 },
+        { name: 'score_glass_break_average_pairwise', value: 0.0512, baseline: 0.04 },
+      ],
     },
   ];
 }

@@ -1,6 +1,6 @@
 /** What an event is about: what the model heard and whence, how the air is, who asked, or what is wrong with the model. */
 import type { CSSProperties, ReactNode } from 'react';
-import type { EventReading, ImpactEvent } from '../../api/types.ts';
+import type { ImpactEvent } from '../../api/types.ts';
 import { LabelChip } from '../../components/badges.tsx';
 import { DirectionPicture } from '../../components/direction-picture.tsx';
 import { degreesWords, levelWords, placeWords, readingText } from '../../format/event-words.ts';
@@ -96,7 +96,7 @@ function Direction({ event }: { readonly event: ImpactEvent }): ReactNode {
   );
 }
 
-/** What sensors or figures showed, each value at its worst beside what was usual. */
+/** What sensors showed, each value at its worst beside what was usual; of a drift, distances beside their thresholds. */
 function Found({ event }: { readonly event: ImpactEvent }) {
   const level = levelWords(event);
   return (
@@ -104,26 +104,27 @@ function Found({ event }: { readonly event: ImpactEvent }) {
       <p className="verdict">
         <LabelChip label={event.label} />
         {level !== '' && <span className="verdict-score">{level}</span>}
-        {event.kind === 'air' && <span className="faint">{event.ongoing ? 'it goes on' : 'it is over'}</span>}
+        <span className="faint">{event.ongoing ? 'it goes on' : 'it is over'}</span>
       </p>
       {event.detail !== '' && <p>{event.detail}</p>}
-      {event.readings.length > 0 && <Readings readings={event.readings} />}
+      {event.readings.length > 0 && <Readings event={event} />}
     </>
   );
 }
 
-function Readings({ readings }: { readonly readings: readonly EventReading[] }) {
+function Readings({ event }: { readonly event: ImpactEvent }) {
+  const [found, beside] = event.kind === 'drift' ? ['Found', 'At most'] : ['Worst', 'Usual before'];
   return (
     <table className="readings">
       <thead>
         <tr>
           <th scope="col">Measured</th>
-          <th scope="col">Worst</th>
-          <th scope="col">Usual before</th>
+          <th scope="col">{found}</th>
+          <th scope="col">{beside}</th>
         </tr>
       </thead>
       <tbody>
-        {readings.map(({ name, value, baseline }) => (
+        {event.readings.map(({ name, value, baseline }) => (
           <tr key={name}>
             <th scope="row">{fieldMeaning(name).label}</th>
             <td>{readingText(name, value)}</td>
