@@ -59,7 +59,7 @@ describe.skipIf(leaveOut)('dashboard, live (needs /usr/bin/chromium)', () => {
     const row = page.locator('tbody tr').first();
     expect(await row.getByRole('link').first().getAttribute('href')).toBe('/events/fresh-1');
     expect(await row.getAttribute('class')).toBe('fresh');
-    const notices = page.getByRole('region', { name: 'New impacts' });
+    const notices = page.getByRole('region', { name: 'New events' });
     expect(await notices.getAttribute('aria-live')).toBe('polite');
     expect(await notices.innerText()).toContain('Glass break');
     expect(await page.locator('.last-impact').innerText()).toContain('Glass break');
@@ -141,9 +141,9 @@ describe.skipIf(leaveOut)('dashboard, live (needs /usr/bin/chromium)', () => {
     await page.locator('.timeline:not(.timeline-waiting)').waitFor();
     const position = page.getByRole('slider', { name: 'Position in the clip' });
     await position.press('o');
-    expect(await position.getAttribute('aria-valuetext')).toBe('2.00 s, at the impact');
+    expect(await position.getAttribute('aria-valuetext')).toBe('2.00 s, at the onset');
     await position.press('ArrowRight');
-    expect(await position.getAttribute('aria-valuetext')).toBe('2.10 s, 0.10 s after the impact');
+    expect(await position.getAttribute('aria-valuetext')).toBe('2.10 s, 0.10 s after the onset');
     await position.press('End');
     expect(await position.getAttribute('aria-valuenow')).toBe('5');
     const box = await position.boundingBox();

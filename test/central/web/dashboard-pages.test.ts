@@ -144,8 +144,8 @@ describe.skipIf(leaveOut)('dashboard pages (needs /usr/bin/chromium)', () => {
     for (const title of ['Particulate matter', 'Temperature', 'Relative humidity', 'Air pressure', 'Gas resistance']) {
       expect(await page.locator('.time-row-title', { hasText: title }).isVisible()).toBe(true);
     }
-    await page.getByRole('button', { name: 'To the impact' }).click();
-    await page.getByText('at the impact', { exact: true }).waitFor();
+    await page.getByRole('button', { name: 'To the onset' }).click();
+    await page.getByText('at the onset', { exact: true }).waitFor();
     const pressure = page.locator('.time-row', { hasText: 'Air pressure' }).locator('.legend-value');
     const atImpact = fieldValue('pressure_pa', Date.parse(event.captured_at) + 300) / 100;
     expect(Number(await pressure.innerText())).toBeCloseTo(atImpact, 0);

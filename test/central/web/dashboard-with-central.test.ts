@@ -34,7 +34,7 @@ describe.skipIf(leaveOut)('dashboard on the real service (needs /usr/bin/chromiu
     await page.getByText('Live', { exact: true }).waitFor();
 
     await vehicle.records('events', [impactOf(1, 'event-1')]);
-    const notices = page.getByRole('region', { name: 'New impacts' });
+    const notices = page.getByRole('region', { name: 'New events' });
     await notices.getByRole('link', { name: 'Open' }).click();
     await page.waitForURL('**/events/event-1');
     await page.getByText('Waiting for the clip').waitFor();

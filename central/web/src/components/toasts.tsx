@@ -1,4 +1,4 @@
-/** Notices of impacts as they arrive: at most three, gone after some seconds, announced politely. */
+/** Notices of events as they arrive: at most three, gone after some seconds, announced politely. */
 import { useEffect, useRef, useState } from 'react';
 import { Link } from 'wouter';
 import { useLiveImpacts } from '../api/live-context.tsx';
@@ -22,7 +22,7 @@ export function Toasts({ enabled }: { readonly enabled: boolean }) {
   }, [impacts, enabled]);
   const dismiss = (id: string) => setShown((before) => before.filter((one) => one.id !== id));
   return (
-    <section className="toasts" aria-label="New impacts" aria-live="polite">
+    <section className="toasts" aria-label="New events" aria-live="polite">
       {shown.map((impact) => (
         <Toast key={impact.id} impact={impact} dismiss={dismiss} />
       ))}

@@ -83,7 +83,7 @@ function EventBody({ event }: { readonly event: ImpactEvent }) {
               <dt>Duration</dt>
               <dd>
                 {event.ongoing
-                  ? `goes on, ${formatDuration(event.duration_s)} so far`
+                  ? `goes on${event.duration_s > 0 ? `, ${formatDuration(event.duration_s)} so far` : ''}`
                   : formatDuration(event.duration_s)}
               </dd>
             </div>
@@ -170,7 +170,7 @@ function ClipPending({ event }: { readonly event: ImpactEvent }) {
       <p className="empty-text">
         {clip?.state === 'uploading'
           ? `${formatBytes(clip.received_bytes)} of ${formatBytes(clip.bytes)} have arrived. The player opens by itself.`
-          : 'The vehicle cuts it when the moments after the impact are recorded, and sends it when it can. The player opens by itself.'}
+          : `The vehicle cuts it when the moments after the event are recorded, and sends it when it can${event.kind === 'air' ? ', unless its air.clips is off' : ''}. The player opens by itself.`}
       </p>
       <progress aria-label="Clip received" {...(share === null ? {} : { value: share, max: 1 })} />
     </div>

@@ -53,7 +53,7 @@ const columns: readonly TableColumn<ImpactEvent>[] = [
     id: 'duration',
     header: 'Duration',
     numeric: true,
-    cell: (event) => (event.ongoing ? 'goes on' : event.kind === 'drift' ? '–' : formatDuration(event.duration_s)),
+    cell: (event) => (event.ongoing ? 'goes on' : formatDuration(event.duration_s)),
   },
   {
     id: 'clip',
@@ -106,7 +106,7 @@ function EventsFound({ page, search, change, clear, busy }: EventsFoundProps) {
         </button>
       </Empty>
     ) : (
-      <Empty title="No events yet">They appear here the moment they are heard.</Empty>
+      <Empty title="No events yet">They appear here the moment a vehicle tells of them.</Empty>
     );
   }
   if (page.events.length === 0 && !busy) {

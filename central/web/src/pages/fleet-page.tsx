@@ -1,4 +1,4 @@
-/** The fleet: all vehicles with their state and newest values, as cards or as a table, and the newest impacts. */
+/** The fleet: all vehicles with their state and newest values, as cards or as a table, and the newest events. */
 import { useQuery } from '@tanstack/react-query';
 import { useState } from 'react';
 import { Link } from 'wouter';
@@ -125,7 +125,7 @@ function NewestImpacts() {
         <h2 id="newest-impacts">Newest events</h2>
         <Link href="/events">All events</Link>
       </div>
-      <QueryView query={events} what="the newest impacts" rows={5}>
+      <QueryView query={events} what="the newest events" rows={5}>
         {(data) => <EventList events={data.events} showVehicle />}
       </QueryView>
     </section>

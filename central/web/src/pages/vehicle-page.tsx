@@ -112,7 +112,7 @@ function VehicleImpacts({ vehicle }: { readonly vehicle: string }) {
         <h2 id="impacts">Newest events</h2>
         <Link href={`/events?vehicle=${encodeURIComponent(vehicle)}`}>All of this vehicle</Link>
       </div>
-      <QueryView query={events} what="this vehicle's impacts" rows={4}>
+      <QueryView query={events} what="this vehicle's events" rows={4}>
         {(data) => <EventList events={data.events} />}
       </QueryView>
     </section>

@@ -21,7 +21,7 @@ const channels = 8;
 /** Values beside the rows follow the cursor at this pace; the cursor itself moves with the display. */
 const readoutMs = 100;
 
-/** Seconds from the clip's start to the impact, from the two times of the event. */
+/** Seconds from the clip's start to the onset, from the two times of the event. */
 function onsetOf(event: ImpactEvent): number {
   const startMs = Date.parse(event.clip?.start_at ?? '');
   return Number.isNaN(startMs) ? 0 : (Date.parse(event.captured_at) - startMs) / 1000;
@@ -106,7 +106,7 @@ export function ClipTimeline({ event }: { readonly event: ImpactEvent }) {
           <div ref={spectrogram} className="spectrogram" />
           <FrequencyLabels highestHz={player.sampleRateHz / 2} />
         </TimeRow>
-        <QueryView query={sensors} what="the sensors around the impact" rows={3}>
+        <QueryView query={sensors} what="the sensors around the event" rows={3}>
           {(data) => <SensorRows sensors={data} timeAxis={timeAxis} />}
         </QueryView>
       </div>

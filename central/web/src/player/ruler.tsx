@@ -1,4 +1,4 @@
-/** The timeline's axis: seconds before and after the impact. */
+/** The timeline's axis: seconds before and after the onset. */
 import type { CSSProperties } from 'react';
 import { formatNumber } from '../format/format-value.ts';
 import { type TimeAxis, TimeRow } from './time-row.tsx';
@@ -16,14 +16,14 @@ export function Ruler(timeAxis: TimeAxis) {
   const { durationS, onsetS } = timeAxis;
   if (durationS <= 0) return null;
   return (
-    <TimeRow {...timeAxis} title="Time" detail="from the impact" height={22} className="ruler">
+    <TimeRow {...timeAxis} title="Time" detail="from the onset" height={22} className="ruler">
       {rulerTicks(durationS, onsetS).map((tick) => (
         <span
           key={tick}
           className={tick === 0 ? 'ruler-tick ruler-impact' : 'ruler-tick'}
           style={{ '--at': (tick + onsetS) / durationS } as CSSProperties}
         >
-          {tick === 0 ? 'impact' : `${tick > 0 ? '+' : ''}${formatNumber(tick)} s`}
+          {tick === 0 ? 'onset' : `${tick > 0 ? '+' : ''}${formatNumber(tick)} s`}
         </span>
       ))}
     </TimeRow>

@@ -1,4 +1,4 @@
-/** All sensors around the impact as rows of the timeline; series of one topic and unit share a row. */
+/** All sensors around the event as rows of the timeline; series of one topic and unit share a row. */
 import { useMemo, useRef } from 'react';
 import type { EventSensors, SensorSeries } from '../api/types.ts';
 import { type LineOption, useLineChart } from '../charts/echarts-line.ts';
@@ -50,7 +50,7 @@ interface SensorRowsProps {
 
 export function SensorRows({ sensors, timeAxis }: SensorRowsProps) {
   const groups = useMemo(() => sensorGroups(sensors.series), [sensors]);
-  if (groups.length === 0) return <Empty title="No other sensor was recorded around this impact" />;
+  if (groups.length === 0) return <Empty title="No other sensor was recorded around this event" />;
   return groups.map((group) => <SensorRow key={group.key} group={group} timeAxis={timeAxis} />);
 }
 

@@ -76,9 +76,9 @@ export function TimeRow(props: TimeRowProps) {
   );
 }
 
-/** `0.40 s before the impact`, `at the impact`, `1.20 s after the impact`. */
+/** `0.40 s before the onset`, `at the onset`, `1.20 s after the onset`. */
 export function relativeToOnset(timeS: number, onsetS: number): string {
   const distance = timeS - onsetS;
-  if (Math.abs(distance) < 0.005) return 'at the impact';
-  return `${formatNumber(Math.abs(distance), 2)} s ${distance < 0 ? 'before' : 'after'} the impact`;
+  if (Math.abs(distance) < 0.005) return 'at the onset';
+  return `${formatNumber(Math.abs(distance), 2)} s ${distance < 0 ? 'before' : 'after'} the onset`;
 }

@@ -1,4 +1,4 @@
-/** Play and pause, the position, a way to the impact, and the choice of microphone. */
+/** Play and pause, the position, a way to the onset, and the choice of microphone. */
 import { Icon } from '../components/icon.tsx';
 import { formatNumber } from '../format/format-value.ts';
 import { relativeToOnset } from './time-row.tsx';
@@ -37,7 +37,7 @@ export function Transport(props: TransportProps) {
         aria-keyshortcuts="O"
       >
         <Icon name="target" />
-        To the impact
+        To the onset
       </button>
       <p className="position">
         <span className="number">
@@ -62,7 +62,7 @@ export function Transport(props: TransportProps) {
         ))}
       </fieldset>
       <p className="keys">
-        <kbd>Space</kbd> play <kbd>←</kbd> <kbd>→</kbd> move <kbd>O</kbd> impact <kbd>0</kbd>–<kbd>7</kbd> channel
+        <kbd>Space</kbd> play <kbd>←</kbd> <kbd>→</kbd> move <kbd>O</kbd> onset <kbd>0</kbd>–<kbd>7</kbd> channel
       </p>
     </div>
   );

@@ -26,7 +26,7 @@ const columns: readonly TableColumn<Vehicle>[] = [
   },
   {
     id: 'event_count',
-    header: 'Impacts',
+    header: 'Events',
     sortable: true,
     numeric: true,
     cell: (vehicle) => (

@@ -48,7 +48,7 @@ export function VehicleCard({ vehicle }: { readonly vehicle: Vehicle }) {
           </dd>
         </div>
         <div>
-          <dt>Impacts</dt>
+          <dt>Events</dt>
           <dd>
             <Link href={`/events?vehicle=${encodeURIComponent(vehicle.id)}`}>{formatNumber(vehicle.event_count)}</Link>
           </dd>
