@@ -10,8 +10,8 @@ import frontend
 RELATIVE_FLOOR = 1e-4  # powers 40 dB under the window's mean are silence
 ABSOLUTE_FLOOR = 1e-10  # about the noise of 16-bit rounding
 # The network sees a little less than a window: in training from a random frame on, on the vehicle from each of these, and the
-# mean counts. Half of the convolutions' whole stride apart, they see a blow in different phases.
-VIEWS = (0, 4)
+# mean counts: the convolutions' strides meet a blow in another phase each time.
+VIEWS = (0, 1, 3, 4)
 VIEW_FRAMES = frontend.FRAMES - max(VIEWS)
 
 
