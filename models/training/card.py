@@ -144,7 +144,7 @@ def noise_table(evaluation: dict) -> list[str]:
 def compared(evaluation: dict) -> list[str]:
     if "int8_against_fp32" not in evaluation:
         return ["Trees compare numbers and have no int8 form: there is nothing to compare.", ""]
-    rows = [(c if c == judging.CLEAN else f"{c} dB", signed(d["loss_of_roc_auc"]), show(d["mean_score_difference"]), show(d["worst_score_difference"]))
+    rows = [(c if c == judging.CLEAN else f"{c} dB", signed(d["loss_of_roc_auc"]), f"{d['mean_score_difference']:.4f}", show(d["worst_score_difference"]))
             for c, d in evaluation["int8_against_fp32"].items()]
     return ["What int8 costs:", "", *table(["signal to noise", "loss of ROC AUC", "mean difference of scores", "worst"], rows), ""]
 
