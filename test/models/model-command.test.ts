@@ -70,7 +70,7 @@ describe('fender model inspect', () => {
       'glass_break (from ',
       '48000 Hz',
       'takes          audio float32 [batch, 48000]',
-      'Conv 2',
+      'Conv ',
       'SHA-256',
       '█',
     ]) {
