@@ -12,7 +12,13 @@ const MODEL = fileURLToPath(new URL('../../../models/impact.int8.onnx', import.m
 it('an impact of the generated drive is heard with the azimuth at which it was made', {
   timeout: 120_000,
 }, async () => {
-  const common = { modelPath: MODEL, checkedModel: null, thresholds: { body_impact: 0.2, glass_break: 0.2 }, summaryPeriodS: 3_600, mount: FLAT };
+  const common = {
+    modelPath: MODEL,
+    checkedModel: null,
+    thresholds: { body_impact: 0.2, glass_break: 0.2 },
+    summaryPeriodS: 3_600,
+    mount: FLAT,
+  };
   const hearing = await openHearing({ ...common, sampleRateHz: 48_000, channels: 8 });
   const truth: TruthEntry[] = [];
   const heard: HeardImpact[] = [];
