@@ -17,6 +17,7 @@ import {
   intervalsOf,
   meanFigures,
 } from './evaluation-figures.ts';
+import { type StreetFigures, streetFigures } from './evaluation-sound.ts';
 
 const PLACE = '{fold}';
 
@@ -45,6 +46,8 @@ export interface CrossValidationResult {
   readonly hour?: HourFigures;
   readonly hour_with_confusers?: HourFigures;
   readonly proposed_thresholds?: Readonly<Record<string, number>> | null;
+  /** All folds' streets together. */
+  readonly streets: readonly StreetFigures[];
   readonly folds: readonly EvaluationResult[];
 }
 
@@ -105,6 +108,7 @@ function together(judgements: readonly Judgement[], options: CrossValidationOpti
     ...(hour && { hour }),
     ...(harder && { hour_with_confusers: harder }),
     ...(first && hour?.at_budget !== undefined && { proposed_thresholds: proposed(first, hour.at_budget) }),
+    streets: streetFigures(judgements.flatMap(({ streets }) => streets)),
     folds: results,
   };
 }

@@ -9,11 +9,13 @@ import { ModelError } from './error.ts';
 import { type ClipScore, type ClipSummary, scoredClip, summaryOf } from './evaluation-figures.ts';
 import {
   ClipSounds,
+  type HeardStreet,
   type Hearing,
   hearAssembled,
   hearStreets,
   type StreetFigures,
   stopIfAsked,
+  streetFigures,
   streetSeconds,
 } from './evaluation-sound.ts';
 import { type HeardSound, hearSound } from './heard-sound.ts';
@@ -106,6 +108,7 @@ export interface Judgement {
   readonly impacts: readonly HeardSound[];
   readonly quiet: readonly HeardSound[];
   readonly confusing: readonly HeardSound[];
+  readonly streets: readonly HeardStreet[];
 }
 
 /**
@@ -186,10 +189,10 @@ async function judged(hearing: Hearing, clips: readonly Clip[], options: Evaluat
     ...(hour && { hour }),
     ...(harder && { hour_with_confusers: harder }),
     ...(hour?.at_budget !== undefined && { proposed_thresholds: proposed(description, hour.at_budget) }),
-    streets,
+    streets: streetFigures(streets),
     clips: scored,
   };
-  return { result, description, impacts, quiet, confusing };
+  return { result, description, impacts, quiet, confusing, streets };
 }
 
 /** Thresholds of a description for an operating point. */

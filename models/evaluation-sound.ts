@@ -85,10 +85,11 @@ export interface StreetFigures extends EventMetrics {
   readonly onset_error_s: { readonly median: number; readonly p95: number } | null;
 }
 
-/** A street that was heard: where the blows are, and what came of it. */
-interface Street {
-  readonly reference: readonly TimedEvent[];
-  readonly heard: HeardSound;
+/** A street that was heard: where its blows are, and where events were found at the description's thresholds. */
+export interface HeardStreet {
+  readonly snrDb: number;
+  readonly seconds: number;
+  readonly events: JudgedEvents;
 }
 
 /** How long the streets of `hearStreets` are together, in seconds, about. */
@@ -105,7 +106,7 @@ export async function hearStreets(
   impacts: readonly Clip[],
   backgrounds: readonly Clip[],
   ratios: readonly number[],
-): Promise<StreetFigures[]> {
+): Promise<HeardStreet[]> {
   const { description, sounds } = hearing;
   const rate = description.input.sample_rate_hz;
   const blows: { readonly blow: Blow; readonly label: string }[] = [];
@@ -114,16 +115,26 @@ export async function hearStreets(
     const label = rightLabel(clip, description.labels);
     if (blow !== null && label !== null) blows.push({ blow, label });
   }
-  const figures: StreetFigures[] = [];
-  const all: { readonly events: JudgedEvents; readonly seconds: number }[] = [];
+  const streets: HeardStreet[] = [];
   for (const snrDb of ratios) {
     const { heard, reference } = await hearStreet(hearing, blows, backgrounds, snrDb);
-    const events = { reference, estimated: timedEvents(eventsIn(heard, description), description) };
-    const judged = { events, seconds: heard.length / rate };
-    all.push(judged);
-    figures.push(figuresOf([judged], snrDb));
+    const estimated = timedEvents(eventsIn(heard, description), description);
+    streets.push({ snrDb, seconds: heard.length / rate, events: { reference, estimated } });
   }
-  return [...figures, figuresOf(all, null)];
+  return streets;
+}
+
+/** Figures of the streets at each ratio, then of all of them; nothing of no streets. */
+export function streetFigures(streets: readonly HeardStreet[]): StreetFigures[] {
+  if (streets.length === 0) return [];
+  const ratios = [...new Set(streets.map(({ snrDb }) => snrDb))];
+  const each = ratios.map((ratio) =>
+    figuresOf(
+      streets.filter(({ snrDb }) => snrDb === ratio),
+      ratio,
+    ),
+  );
+  return [...each, figuresOf(streets, null)];
 }
 
 async function hearStreet(
@@ -131,7 +142,7 @@ async function hearStreet(
   blows: readonly { readonly blow: Blow; readonly label: string }[],
   backgrounds: readonly Clip[],
   snrDb: number,
-): Promise<Street> {
+): Promise<{ readonly reference: readonly TimedEvent[]; readonly heard: HeardSound }> {
   const sampleRateHz = hearing.description.input.sample_rate_hz;
   const random = new SeededRandom(`street ${snrDb} ${hearing.seed}`);
   const under = backgrounds.map((clip) => () => hearing.sounds.of(clip));
@@ -161,10 +172,7 @@ async function hearStreet(
   return { reference, heard: await hearSound(hearing.scorer, hearing.description, told(hearing, pieces())) };
 }
 
-function figuresOf(
-  judged: readonly { readonly events: JudgedEvents; readonly seconds: number }[],
-  snrDb: number | null,
-): StreetFigures {
+function figuresOf(judged: readonly HeardStreet[], snrDb: number | null): StreetFigures {
   const seconds = judged.reduce((sum, each) => sum + each.seconds, 0);
   const metrics = eventMetrics(judged.map(({ events }) => events));
   const errors = judged.flatMap(({ events }) => onsetErrors(events)).sort((a, b) => a - b);

@@ -33,6 +33,7 @@ export function formatCrossValidation(result: CrossValidationResult): string {
     lines.push(...figureLines(mean, mean.intervals));
   }
   lines.push(...hourLines(result.hour), ...hourLines(result.hour_with_confusers), ...proposedLines(result));
+  lines.push(...result.streets.flatMap(streetLines));
   return `${lines.join('\n')}\n`;
 }
 

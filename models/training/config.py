@@ -106,6 +106,7 @@ AUGMENTATION = Section({
     "shares": Section({kind: RATIO for kind in
                        ("real_impact", "generated_impact", "confuser", "background", "generated_drive", "unlabelled")}),
     "peak_share": RATIO,
+    "alone": number(0, 1, 0.3),  # of the windows around a loud moment: it alone
     "mix_impact": RATIO,
     "mix_other": RATIO,
     "snr_db": span(-40, 80),

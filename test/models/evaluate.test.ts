@@ -122,10 +122,14 @@ describe.skipIf(SKIP_SOX)(`evaluating${SKIP_SOX ? ' (skipped: sox is not install
       [20, 1],
       [null, 1],
     ]);
+    expect(result.streets.map(({ snr_db, overall }) => [snr_db, overall.reference])).toEqual([
+      [20, 2],
+      [null, 2],
+    ]);
     expect(Object.keys(result.folds[0]?.confusion ?? {})).toEqual(['door_knock', 'engine', 'footsteps', 'wind']);
     const text = formatCrossValidation(result);
     expect(text).toContain('WARNING  THE MODEL LEARNED FROM THESE CLIPS');
-    expect(text).toMatch(/means over 2 folds/);
+    expect(text).toMatch(/means over 2 folds[\s\S]*events at 20 dB/);
     const again = await evaluate({ ...options, modelPath: join(folder, 'fold-1.onnx'), fold: '1' });
     expect(again).toEqual(result.folds[0]);
     await expect(crossValidate({ ...options, modelPattern: MODEL })).rejects.toThrow(/expected \{fold\}/);

@@ -229,6 +229,17 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
     for (const difference of Object.values(worst)) expect(difference).toBeLessThanOrEqual(1e-5);
   }, 300_000);
 
+  test('cuts a blow out of a row of knocks: whole, nothing before it, and mostly nothing after it', async () => {
+    const seed = Math.floor(Math.random() * 1e6);
+    const { stdout } = await run(python, ['-B', join(import.meta.dirname, 'training/alone.py'), String(seed)]);
+    const { peaks, rows } = JSON.parse(stdout) as { peaks: number; rows: Record<string, number>[] };
+    console.log(`blows cut alone, seed ${seed}`);
+    expect(peaks).toBe(4);
+    for (const { own, whole, before } of rows) expect([own, before]).toEqual([whole, 0]);
+    const single = rows.filter(({ others }) => others === 0).length;
+    expect(single).toBeGreaterThan(rows.length / 2);
+  }, 300_000);
+
   test('refuses a wrong configuration by field, with what was expected and found', async () => {
     const settings = await small('impact', { seed: 'twenty', hop: 1, false_alarm_budget_per_hour: 0 });
     const { code, told } = await train(join(folder, 'wrong'), settings, clips);
