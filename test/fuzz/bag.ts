@@ -29,6 +29,7 @@ if (values.help) {
   const started = performance.now();
   const onProgress = (done: number): void => {
     if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${done} of ${cases}`);
+    else if (done % 5000 === 0) process.stderr.write(`${done} of ${cases}\n`);
   };
   if (values.models) {
     const { runModelFuzz } = await import('./model.ts');
