@@ -129,7 +129,7 @@ def confusion(judged: list, labels: list[str], threshold: float, heard_as, path:
     shares = np.array([r / r.sum() for _, r in rows])
     figure, ax = plt.subplots(figsize=(6.0, 1.2 + 0.24 * len(rows)), layout="constrained")
     ax.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    ax.set_title("What clips of each class were heard as", fontsize=11)
+    ax.set_title(f"What clips of each class were heard as\n(mean of a clip's two most impact-like windows from {threshold:g} on)", fontsize=10)
     ax.set_xticks(range(len(labels)), labels)
     ax.set_yticks(range(len(rows)), [f"{cls} ({label})" if label != "background" else cls for (label, cls), _ in rows], fontsize=8)
     for y, (_, row) in enumerate(rows):
