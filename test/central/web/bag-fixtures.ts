@@ -4,9 +4,12 @@ import { join } from 'node:path';
 import { parse } from '@foxglove/rosmsg';
 import { MessageWriter } from '@foxglove/rosmsg2-serialization';
 import { McapWriter, type McapWriterOptions, TempBuffer } from '@mcap/core';
+import type { Attachment } from '../../../agent/bag/mcap-builder.ts';
 import { encodeRawAudio } from '../../../agent/messages/messages.ts';
 import { readSchemaText } from '../../../agent/messages/schema-text.ts';
 import { openFlacEncoder } from '../../../agent/sound/flac-encoder.ts';
+import { levelsOf } from '../../../agent/sound/levels.ts';
+import { Overview } from '../../../agent/sound/overview.ts';
 import { compressedAudioMessage, viewSamples } from '../../../agent/sound/raw-audio.ts';
 import { makeHourBag } from '../../bench/hour-bag.ts';
 
@@ -23,18 +26,21 @@ interface Topic {
   readonly type: string;
   readonly schema: string;
   readonly messages: readonly { readonly atS: number; readonly data: Uint8Array }[];
+  /** Number of the first message; 0 unless told. */
+  readonly firstSequence?: number;
 }
 
 async function writeBag(
   path: string,
   topics: readonly Topic[],
   options: Partial<McapWriterOptions> = {},
+  attachment: Attachment | null = null,
 ): Promise<void> {
   const writable = new TempBuffer();
   const writer = new McapWriter({ writable, chunkSize: 64 * 1024, ...options });
   await writer.start({ profile: 'ros2', library: 'others' });
   const messages = [];
-  for (const { name, type, schema, messages: own } of topics) {
+  for (const { name, type, schema, messages: own, firstSequence = 0 } of topics) {
     const schemaId = await writer.registerSchema({
       name: type,
       encoding: 'ros2msg',
@@ -46,11 +52,12 @@ async function writeBag(
       schemaId,
       metadata: new Map(),
     });
-    messages.push(...own.map((message, sequence) => ({ channelId, sequence, ...message })));
+    messages.push(...own.map((message, index) => ({ channelId, sequence: firstSequence + index, ...message })));
   }
   for (const { channelId, sequence, atS, data } of messages.sort((one, other) => one.atS - other.atS)) {
     await writer.addMessage({ channelId, sequence, logTime: ns(atS), publishTime: ns(atS), data });
   }
+  if (attachment !== null) await writer.addAttachment(attachment);
   await writer.end();
   await writeFile(path, writable.get());
 }
@@ -202,6 +209,48 @@ export async function flacBag(path: string): Promise<void> {
     { name: '/uma8/audio/flac', type, schema: readSchemaText(type), messages: flac },
     { name: '/uma8/audio', type: rawType, schema: readSchemaText(rawType), messages: plain },
   ]);
+}
+
+/** Two recordings of one microphone and a stop between them, in seconds; they begin off the whole second. */
+export const stopped = { firstS: 0.37, secondS: 106.77, eachS: 45, segmentS: 5 };
+
+/**
+ * Writes them in segments, each message of 100 ms a chunk of its own, more of them than the viewer reads at once. Sequence numbers
+ * go on over the segments of a recording. @returns the files in order.
+ */
+export async function stoppedRecordings(folder: string, overview: boolean, firstSequences = [0, 0]): Promise<string[]> {
+  await mkdir(folder, { recursive: true });
+  const pcm = Int16Array.from({ length: 4800 }, (_, at) =>
+    Math.round(8000 * Math.sin((2 * Math.PI * 440 * at) / 48_000)),
+  );
+  const paths: string[] = [];
+  const type = 'foxglove_msgs/msg/RawAudio';
+  for (const [recording, startS] of [stopped.firstS, stopped.secondS].entries()) {
+    for (let segment = 0; segment * stopped.segmentS < stopped.eachS; segment += 1) {
+      const levels = new Overview();
+      const messages = Array.from({ length: stopped.segmentS * 10 }, (_, part) => {
+        const atS = startS + segment * stopped.segmentS + part / 10;
+        const stamp = {
+          capturedAtNs: ns(atS),
+          bootId: 'test',
+          monotonicNs: 0n,
+          synchronised: true,
+          estimatedErrorNs: null,
+        };
+        const sound = { firstFrame: 0n, frames: 4800, pcm, channels: 1, sampleRateHz: 48_000 };
+        const data = encodeRawAudio({ stamp, ...sound });
+        const added = levelsOf('/uma8/audio', type, data);
+        if (added !== null) levels.add(added, ns(atS));
+        return { atS, data };
+      });
+      const path = join(folder, `2026-05-03T12-0${recording}-00Z_00000${recording}_${segment}.mcap`);
+      const firstSequence = (firstSequences[recording] ?? 0) + segment * messages.length;
+      const topic = { name: '/uma8/audio', type, schema: readSchemaText(type), messages, firstSequence };
+      await writeBag(path, [topic], { chunkSize: 1024 }, overview ? levels.attachment() : null);
+      paths.push(path);
+    }
+  }
+  return paths;
 }
 
 /** Files that are no whole bags, made from a whole one: by name, what is in them. */

@@ -14,6 +14,7 @@ import { openBag } from '../../../central/web/src/bag/reading/open-bag.ts';
 import { parseOverview } from '../../../central/web/src/bag/reading/overview.ts';
 import { soundOf } from '../../../central/web/src/bag/reading/playback.ts';
 import { statisticsOf } from '../../../central/web/src/bag/reading/statistics.ts';
+import { standIns } from '../../../central/web/src/bag/reading/view-cells.ts';
 import { ViewReader } from '../../../central/web/src/bag/reading/view-reader.ts';
 import { makeHourBag } from '../../bench/hour-bag.ts';
 import { foreignBag } from './bag-fixtures.ts';
@@ -213,6 +214,13 @@ describe('damage', () => {
     const huge = '{"version":1,"period_ns":"1","start_ns":"0","periods":1e15,"series":[{"topic":"a","field":"b"}]}';
     expect(parseOverview(huge, 0n)).toEqual([]);
   });
+});
+
+it('lets a column stand for its neighbours no farther than told, and never over one without sound', () => {
+  const isKnown = [...'.k........k.k'].map((letter) => letter === 'k');
+  const isRecorded = [...'rrrrr--rrrr-r'].map((letter) => letter === 'r');
+  expect([...standIns(isKnown, isRecorded, 2)]).toEqual([1, 1, 1, 1, -1, -1, -1, -1, 10, 10, 10, -1, 12]);
+  expect([...standIns(isKnown, isRecorded, 9)]).toEqual([1, 1, 1, 1, 1, -1, -1, 10, 10, 10, 10, -1, 12]);
 });
 
 it('finds a full-scale tone at 0 dB in its frequency', () => {

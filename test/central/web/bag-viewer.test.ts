@@ -7,7 +7,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { bagFiles } from '../../../agent/bag/bag-folder.ts';
 import { type BagView, openBagView } from '../../../agent/bag-view/bag-view.ts';
 import { driveSample, driveValues } from '../../bench/hour-bag.ts';
-import { brokenFiles, driveBag, flacBag, foreignBag, foreignValues, storedLz4 } from './bag-fixtures.ts';
+import {
+  brokenFiles,
+  driveBag,
+  flacBag,
+  foreignBag,
+  foreignValues,
+  stopped,
+  stoppedRecordings,
+  storedLz4,
+} from './bag-fixtures.ts';
 import { builtDashboard, launchChromium, leaveOut, type OpenPage, openPage, overflowX, patience } from './browser.ts';
 import { poorContrasts } from './contrast.ts';
 
@@ -99,6 +108,38 @@ describe.skipIf(leaveOut)('bag viewer (needs /usr/bin/chromium)', () => {
       await page.waitForTimeout(250);
     } while (before !== (await cursor.getAttribute('aria-valuenow')));
     expect(Number(before)).toBeGreaterThan(0.5);
+  });
+
+  /** How many of a canvas's columns between two moments have anything drawn in them, of all there. */
+  function drawnColumns(page: Page, canvas: string, fromS: number, toS: number): Promise<number> {
+    return page.locator(canvas).evaluate(
+      (element, [from = 0, to = 0]) => {
+        const { width, height } = element as HTMLCanvasElement;
+        const context = (element as HTMLCanvasElement).getContext('2d');
+        const [first, end] = [Math.ceil(from * width), Math.floor(to * width)];
+        const alpha = context?.getImageData(first, 0, end - first, height).data ?? new Uint8ClampedArray();
+        const drawn = new Set<number>();
+        for (let at = 3; at < alpha.length; at += 4) if (alpha[at] !== 0) drawn.add(((at - 3) / 4) % (end - first));
+        return drawn.size / (end - first);
+      },
+      [fromS, toS].map((timeS) => timeS / (stopped.secondS + stopped.eachS - stopped.firstS)),
+    );
+  }
+
+  it.each([true, false])('leaves empty where nothing was recorded (with an overview: %s)', async (overview) => {
+    given.name = 'stopped';
+    given.files = await stoppedRecordings(join(folder, `stopped-${overview}`), overview);
+    const { page } = opened;
+    await page.goto(view.url);
+    await settled(page);
+    // The overview's periods are whole seconds: the last one reaches a little into the stop.
+    const stopS = [stopped.eachS + 1.1, stopped.secondS - stopped.firstS - 1.1] as const;
+    const rows = page.locator('.bag-rows .time-row');
+    expect(await rows.count()).toBeGreaterThan(1);
+    for (const canvas of ['.bag-strip canvas', '.time-row:has-text("Sound, channel 0") canvas', '.bag-spectrum']) {
+      await expect.poll(() => drawnColumns(page, canvas, 1, stopped.eachS - 1), patience).toBe(1);
+      expect(await drawnColumns(page, canvas, ...stopS), canvas).toBe(0);
+    }
   });
 
   it("tells times in the viewer's zone and says so, with exact UTC at hand", async () => {

@@ -69,7 +69,10 @@ export interface SeriesKey {
 
 /** Values over time in message units, rising in `t`; where several are summed up, their least, mean and greatest. */
 export interface Cells {
+  /** Seconds from the bag's start; of a sum the middle. */
   readonly t: Float64Array;
+  /** Seconds that each sums up; 0 for single values. */
+  readonly wideS: Float64Array;
   readonly min: Float64Array;
   readonly mean: Float64Array;
   readonly max: Float64Array;

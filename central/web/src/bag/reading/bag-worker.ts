@@ -30,7 +30,7 @@ function tellReading(): void {
 }
 
 function postAnswer(kind: 'view' | 'strip', answered: ViewAnswer): void {
-  const buffers = answered.cells.flatMap(({ t, min, mean, max }) => [t.buffer, min.buffer, mean.buffer, max.buffer]);
+  const buffers = answered.cells.flatMap((cells) => Object.values(cells).map(({ buffer }) => buffer));
   const picture = answered.spectrum?.picture;
   post({ kind, answer: answered }, [...(buffers as ArrayBuffer[]), ...(picture ? [picture] : [])]);
   tellReading();

@@ -87,8 +87,8 @@ function between(power: Float64Array, bin: number): number {
 }
 
 /**
- * Pixels (RGBA as the machine's own 32-bit numbers) of columns side by side, low frequencies at the bottom; missing ones take
- * the nearest that is there. @param colours 256 from silent to loud.
+ * Pixels (RGBA as the machine's own 32-bit numbers) of columns side by side, low frequencies at the bottom; missing ones are
+ * transparent. @param colours 256 from silent to loud.
  */
 export function paint(columns: readonly (Levels | undefined)[], height: number, colours: Uint32Array) {
   let loudest = 0;
@@ -99,27 +99,13 @@ export function paint(columns: readonly (Levels | undefined)[], height: number, 
     Math.max(0, Math.min(1, (level - top) / (2 * rangeDb) + 1)),
   );
   const pixels = new Uint32Array(columns.length * height);
-  const nearest = nearestKnown(columns);
   for (let column = 0; column < columns.length; column += 1) {
-    const levels = nearest[column];
+    const levels = columns[column];
+    if (levels === undefined) continue;
     for (let row = 0; row < height; row += 1) {
-      const shade = levels === undefined ? 0 : (shades[levels[height - 1 - row] as number] as number);
+      const shade = shades[levels[height - 1 - row] as number] as number;
       pixels[row * columns.length + column] = colours[Math.round(shade * 255)] as number;
     }
   }
   return { pixels, loudestDb: loudest / 2 + quietestDb };
-}
-
-function nearestKnown(columns: readonly (Levels | undefined)[]): (Levels | undefined)[] {
-  const known = columns.flatMap((levels, at) => (levels === undefined ? [] : [at]));
-  let next = 0;
-  return columns.map((levels, at) => {
-    if (levels !== undefined || known.length === 0) return levels;
-    while (
-      next + 1 < known.length &&
-      Math.abs((known[next + 1] as number) - at) <= Math.abs((known[next] as number) - at)
-    )
-      next += 1;
-    return columns[known[next] as number];
-  });
 }

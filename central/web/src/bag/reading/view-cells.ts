@@ -2,6 +2,7 @@
 import type { Cells } from './bag-model.ts';
 import { type DecodedNumbers, type DecodedSound, peakFrames, type SoundPeaks } from './decoded.ts';
 import type { OverviewPart } from './overview.ts';
+import type { Track } from './track.ts';
 
 /** A span cut into columns that stand still while the view moves: their edges are whole multiples of `columnS`. */
 export interface Columns {
@@ -12,11 +13,59 @@ export interface Columns {
   readonly count: number;
 }
 
+interface Cell {
+  readonly t: number;
+  readonly wideS: number;
+  readonly min: number;
+  readonly mean: number;
+  readonly max: number;
+}
+
 /** The finest columns of a power of two seconds, of which at most `width` fill `spanS`. */
 export function columnsOf(fromS: number, toS: number, spanS: number, width: number): Columns {
   const columnS = 2 ** Math.ceil(Math.log2(Math.max(spanS, 1e-9) / Math.max(width, 1)));
   const first = Math.floor(fromS / columnS);
   return { fromS, toS, columnS, first, count: Math.ceil(toS / columnS) - first + 1 };
+}
+
+/** Which columns a chunk of a topic reaches into: in the others nothing was recorded, and nothing is to be drawn. */
+export function recordedColumns(track: Track, { fromS, toS, columnS, first, count }: Columns): boolean[] {
+  // How many chunks begin in a column, less those that ended before it: damaged times may reach over centuries.
+  const changes = new Int32Array(count + 1);
+  for (const place of track.within(fromS - columnS, toS + columnS)) {
+    const begin = Math.floor((track.starts[place] as number) / columnS) - first;
+    const end = Math.floor(((track.ends[place] as number) + track.blockS - 1e-9) / columnS) - first;
+    if (end < 0 || begin >= count) continue;
+    changes[Math.max(0, begin)] = (changes[Math.max(0, begin)] as number) + 1;
+    const behind = Math.max(Math.max(0, begin), Math.min(count - 1, end)) + 1;
+    changes[behind] = (changes[behind] as number) - 1;
+  }
+  let open = 0;
+  return Array.from({ length: count }, (_, column) => {
+    open += changes[column] as number;
+    return open > 0;
+  });
+}
+
+/**
+ * For each column the nearest of the known ones, itself included, that may stand for it: no farther than `reach`, and with sound
+ * recorded all the way. −1 where there is none.
+ */
+export function standIns(isKnown: readonly boolean[], isRecorded: readonly boolean[], reach: number): Int32Array {
+  const nearest = new Int32Array(isKnown.length).fill(-1);
+  const walk = (from: number, step: number) => {
+    let known = -1;
+    for (let column = from; column >= 0 && column < isKnown.length; column += step) {
+      if (isKnown[column]) known = column;
+      else if (!isRecorded[column]) known = -1;
+      if (known < 0 || Math.abs(column - known) > reach) continue;
+      const other = nearest[column] as number;
+      if (other < 0 || Math.abs(column - known) < Math.abs(column - other)) nearest[column] = known;
+    }
+  };
+  walk(0, 1);
+  walk(isKnown.length - 1, -1);
+  return nearest;
 }
 
 /** Gathers values; gives single ones where there are few, sums where there are many. */
@@ -26,7 +75,7 @@ export class CellBuilder {
   readonly #count: Uint32Array;
   readonly #min: Float64Array;
   readonly #max: Float64Array;
-  readonly #whole: { t: number; min: number; mean: number; max: number }[] = [];
+  readonly #whole: Cell[] = [];
   #singleT: number[] | null = [];
   #singleV: number[] = [];
 
@@ -63,8 +112,17 @@ export class CellBuilder {
   }
 
   /** A cell from elsewhere, kept as it is. */
-  addCell(t: number, min: number, mean: number, max: number): void {
-    this.#whole.push({ t, min, mean, max });
+  addCell(cell: Cell): void {
+    this.#whole.push(cell);
+  }
+
+  /** Lets sums stand for recorded columns beside them of which nothing was read, up to `reach` columns away. */
+  spread(isRecorded: readonly boolean[], reach: number): void {
+    const isKnown = Array.from(this.#count, (count) => count > 0);
+    standIns(isKnown, isRecorded, reach).forEach((known, column) => {
+      if (known < 0 || known === column) return;
+      for (const values of [this.#min, this.#max, this.#sum, this.#count]) values[column] = values[known] as number;
+    });
   }
 
   cells(): Cells {
@@ -72,7 +130,7 @@ export class CellBuilder {
     if (this.#singleT !== null) {
       this.#singleT.forEach((t, at) => {
         const value = this.#singleV[at] as number;
-        rows.push({ t, min: value, mean: value, max: value });
+        rows.push({ t, wideS: 0, min: value, mean: value, max: value });
       });
     } else {
       const { columnS, first } = this.#columns;
@@ -81,6 +139,7 @@ export class CellBuilder {
         const mean = (this.#sum[column] as number) / count;
         rows.push({
           t: (first + column + 0.5) * columnS,
+          wideS: columnS,
           min: this.#min[column] as number,
           mean,
           max: this.#max[column] as number,
@@ -90,6 +149,7 @@ export class CellBuilder {
     if (rows.some(({ t }, at) => t < (rows[at - 1]?.t ?? Number.NEGATIVE_INFINITY))) rows.sort((a, b) => a.t - b.t);
     return {
       t: Float64Array.from(rows, ({ t }) => t),
+      wideS: Float64Array.from(rows, ({ wideS }) => wideS),
       min: Float64Array.from(rows, ({ min }) => min),
       mean: Float64Array.from(rows, ({ mean }) => mean),
       max: Float64Array.from(rows, ({ max }) => max),
@@ -158,7 +218,7 @@ export function addOverview(
       if (Number.isNaN(value) || !keep(t)) continue;
       const weight = (count[at] as number) || 1;
       if (coarse) builder.addSum(t, min[at] as number, max[at] as number, value * weight, weight);
-      else builder.addCell(t, min[at] as number, value, max[at] as number);
+      else builder.addCell({ t, wideS: periodS, min: min[at] as number, mean: value, max: max[at] as number });
     }
   }
 }

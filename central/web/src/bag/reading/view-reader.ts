@@ -7,7 +7,17 @@ import type { Cells, SeriesKey, SpectrumPicture, ViewAnswer, ViewQuery } from '.
 import type { DecodedSound } from './decoded.ts';
 import { paint, SpectrumColumns } from './spectrum.ts';
 import type { Track } from './track.ts';
-import { addNumbers, addOverview, addPeaks, addSamples, CellBuilder, type Columns, columnsOf } from './view-cells.ts';
+import {
+  addNumbers,
+  addOverview,
+  addPeaks,
+  addSamples,
+  CellBuilder,
+  type Columns,
+  columnsOf,
+  recordedColumns,
+  standIns,
+} from './view-cells.ts';
 
 /**
  * Spans with no more than this are read whole; longer ones are drawn from the overview, or from samples of their chunks. Of
@@ -30,11 +40,16 @@ const answerMs = 90;
 export interface Plan {
   readonly mode: 'exact' | 'sampled';
   readonly chunks: readonly number[];
+  /** Every how many chunks one is taken. */
+  readonly stride: number;
   /** All chunks of the span. */
   readonly of: number;
 }
 
-const noChunks: Plan = { mode: 'sampled', chunks: [], of: 0 };
+/** The first chunks of a sampled span are so many strides apart. */
+const coarsestStep = 8;
+
+const noChunks: Plan = { mode: 'sampled', chunks: [], stride: 1, of: 0 };
 
 /** @param most chunks to take when the span is too long for all of them; every n-th, the same ones wherever the view is. */
 export function planOf(bag: Bag, track: Track, fromS: number, toS: number, most: number, bytes?: number): Plan {
@@ -43,18 +58,24 @@ export function planOf(bag: Bag, track: Track, fromS: number, toS: number, most:
   const sum = places.reduce((all, place) => all + bag.bytesOf(track.chunks[place] as number), 0);
   const numbers = (taken: readonly number[]) => taken.map((place) => track.chunks[place] as number);
   if (sum <= bound && places.length <= exactChunks)
-    return { mode: 'exact', chunks: numbers(places), of: places.length };
-  if (most === 0) return { mode: 'sampled', chunks: [], of: places.length };
+    return { mode: 'exact', chunks: numbers(places), stride: 1, of: places.length };
+  if (most === 0) return { mode: 'sampled', chunks: [], stride: 1, of: places.length };
   const allowed = Math.max(8, Math.min(most, Math.floor((sampledBytes / sum) * places.length)));
   const stride = 2 ** Math.max(1, Math.ceil(Math.log2(places.length / allowed)));
   const taken = places.filter((place) => place % stride === 0);
   // Coarse first: an eighth of them gives a picture.
-  const coarse = (place: number) => (place % (stride * 8) === 0 ? 0 : place % (stride * 2) === 0 ? 1 : 2);
+  const coarse = (place: number) => (place % (stride * coarsestStep) === 0 ? 0 : place % (stride * 2) === 0 ? 1 : 2);
   return {
     mode: 'sampled',
     chunks: numbers(taken.toSorted((one, other) => coarse(one) - coarse(other))),
+    stride,
     of: places.length,
   };
+}
+
+/** Columns that one chunk of a plan stands for to each side; while some are still to be read, those that came first for more. */
+function reachOf(track: Track, { stride }: Plan, columnS: number, isReading: boolean): number {
+  return Math.ceil(((track.longestS + track.blockS) * stride * (isReading ? coarsestStep : 1)) / columnS);
 }
 
 interface Row {
@@ -221,6 +242,10 @@ export class ViewReader {
       if (decoded?.kind === 'numbers') addNumbers(builder, decoded, key.field, skip);
       else if (decoded?.kind === 'sound') addSamples(builder, decoded, key.field, columns);
     }
+    if (track.kind === 'sound' && plan.mode === 'sampled' && plan.chunks.length > 0) {
+      const isReading = plan.chunks.some((chunk) => this.#bag.isMissing({ track, chunk }, coarse));
+      builder.spread(recordedColumns(track, columns), reachOf(track, plan, columns.columnS, isReading));
+    }
     return builder.cells();
   }
 
@@ -293,6 +318,7 @@ class SpectrumPlan {
   readonly plan: Plan;
   readonly #store: SpectrumColumns;
   readonly #channel: number;
+  readonly #isRecorded: readonly boolean[];
   /** By chunk: the columns that are made from it. */
   readonly #work = new Map<number, SpectrumPart[]>();
 
@@ -310,18 +336,33 @@ class SpectrumPlan {
     this.height = wanted.height;
     this.colours = wanted.colours;
     this.#channel = wanted.key.field;
+    this.#isRecorded = recordedColumns(track, columns);
     if (plan.mode === 'exact') this.#everyColumn();
     else this.#columnsOfChunks();
   }
 
-  /** Each column is made of the sound around its middle. */
+  /** Each column is made of the sound around its middle, or nearest to that where the middle has none. */
   #everyColumn(): void {
     const taken = new Set(this.plan.chunks);
     for (let column = 0; column < this.columns.count; column += 1) {
-      const timeS = (this.columns.first + column + 0.5) * this.columns.columnS;
+      if (!this.#isRecorded[column]) continue;
+      const timeS = this.#soundNear(column);
       const chunk = this.track.chunks[this.#placeAt(timeS) ?? -1];
       if (chunk !== undefined && taken.has(chunk)) this.#add(chunk, { column, timeS });
     }
+  }
+
+  #soundNear(column: number): number {
+    const { columnS, first } = this.columns;
+    const { starts, ends, blockS } = this.track;
+    const startS = (first + column) * columnS;
+    const middleS = startS + columnS / 2;
+    const place = this.#placeAt(middleS) ?? -1;
+    const endS = (ends[place] ?? Number.NEGATIVE_INFINITY) + blockS;
+    if (middleS <= endS) return middleS;
+    if (endS > startS) return Math.max(startS, endS - blockS / 2);
+    const nextS = starts[place + 1] ?? Number.POSITIVE_INFINITY;
+    return nextS < startS + columnS ? Math.min(startS + columnS, nextS + blockS / 2) : middleS;
   }
 
   /** Each chunk read stands for the column that it is in. */
@@ -369,8 +410,12 @@ class SpectrumPlan {
     }
   }
 
+  /** Of each column, or of the one that stands for it; undefined where nothing was recorded, or read yet. */
   levels(): (Uint8Array | undefined)[] {
-    return Array.from({ length: this.columns.count }, (_, column) => this.#store.get(this.#key(column)));
+    const own = Array.from({ length: this.columns.count }, (_, column) => this.#store.get(this.#key(column)));
+    const isKnown = own.map((levels) => levels !== undefined);
+    const reach = reachOf(this.track, this.plan, this.columns.columnS, this.open().length > 0);
+    return Array.from(standIns(isKnown, this.#isRecorded, reach), (known) => own[known]);
   }
 
   #key(column: number): string {

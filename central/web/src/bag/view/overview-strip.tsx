@@ -3,7 +3,7 @@ import { type KeyboardEvent, type PointerEvent, useEffect, useRef } from 'react'
 import { paletteOf } from '../../theme/palette.ts';
 import { useTheme } from '../../theme/use-theme.ts';
 import type { BagEvent, ViewAnswer } from '../reading/bag-model.ts';
-import { canvasOf } from './paint.ts';
+import { canvasOf, usualStep } from './paint.ts';
 import { drawEventLines } from './plot-rows.tsx';
 import { Stage } from './stage.ts';
 import { clockText, spanText } from './time-text.ts';
@@ -140,11 +140,14 @@ function drawStrip(
   if (low > high) return;
   const perValue = (height - 6) / (high - low || 1);
   const perS = width / durationS;
+  // Single values, and sums of a few chunks of many, stand for the usual distance to their neighbours.
+  const stepS = usualStep(cells);
+  const leastS = isSound || !Number.isFinite(stepS) ? 0 : stepS;
   context.fillStyle = colour;
   context.globalAlpha = 0.75;
   for (let at = 0; at < cells.t.length; at += 1) {
     const x = (cells.t[at] as number) * perS;
-    const wide = Math.max(1, Math.min(40, ((cells.t[at + 1] ?? durationS) - (cells.t[at] as number)) * perS + 0.5));
+    const wide = Math.max(1, Math.max(cells.wideS[at] as number, leastS) * perS + 0.5);
     const tall = 2 + (level(at) - low) * perValue;
     context.fillRect(x - wide / 2, height - tall, wide, tall);
   }

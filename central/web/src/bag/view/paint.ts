@@ -41,14 +41,18 @@ function visible(cells: Cells, stage: Stage): readonly [number, number] {
 }
 
 /** The distance that is no gap: several of the usual one. */
-export function usualGap(cells: Cells): number {
-  const { t } = cells;
+function usualGap(cells: Cells): number {
+  return usualStep(cells) * 5;
+}
+
+/** The median distance of cells; infinite for too few of them. */
+export function usualStep({ t }: Cells): number {
   if (t.length < 3) return Number.POSITIVE_INFINITY;
   const steps: number[] = [];
   const stride = Math.max(1, Math.floor(t.length / 64));
   for (let at = 1; at < t.length; at += stride) steps.push((t[at] as number) - (t[at - 1] as number));
   steps.sort((one, other) => one - other);
-  return (steps[steps.length >> 1] as number) * 5;
+  return steps[steps.length >> 1] as number;
 }
 
 /** The value nearest to a time, no farther than a gap; null otherwise. */
@@ -138,18 +142,18 @@ function drawBand(
   y: (value: number) => number,
 ): void {
   context.beginPath();
-  let any = false;
+  let wideS = Number.POSITIVE_INFINITY;
   for (let at = first; at < end; at += 1) {
     const [min, max] = [cells.min[at] as number, cells.max[at] as number];
     if (max === min || !Number.isFinite(max - min)) continue;
-    any = true;
+    wideS = Math.min(wideS, cells.wideS[at] as number);
     const px = x(cells.t[at] as number);
     context.moveTo(px, y(min));
     context.lineTo(px, y(max));
   }
-  if (!any) return;
+  if (wideS === Number.POSITIVE_INFINITY) return;
   context.globalAlpha = 0.35;
-  context.lineWidth = Math.max(1, (x(cells.t[first + 1] ?? 0) - x(cells.t[first] ?? 0)) * 0.9);
+  context.lineWidth = Math.max(1, (x(wideS) - x(0)) * 0.9);
   context.stroke();
   context.globalAlpha = 1;
 }
@@ -176,33 +180,37 @@ export function drawWave(
   const gain = (middle - 2) * waveGain(peakOf(cells, stage));
   context.strokeStyle = palette.waveform;
   context.fillStyle = palette.waveform;
-  const isSingle = cells.min[first + 1] === cells.max[first + 1] && cells.min[first] === cells.max[first];
-  if (isSingle && end - first < 2 * width) {
+  const gap = usualGap(cells);
+  if (cells.wideS[first] === 0 && cells.wideS[end - 1] === 0 && end - first < 2 * width) {
     context.lineWidth = 1.2;
     context.beginPath();
+    let last = Number.NEGATIVE_INFINITY;
     for (let at = first; at < end; at += 1) {
-      context.lineTo(((cells.t[at] as number) - stage.fromS) * perS, middle - (cells.mean[at] as number) * gain);
+      const t = cells.t[at] as number;
+      const [px, py] = [(t - stage.fromS) * perS, middle - (cells.mean[at] as number) * gain];
+      if (t - last > gap) context.moveTo(px, py);
+      else context.lineTo(px, py);
+      last = t;
     }
     context.stroke();
     return;
   }
-  const gap = usualGap(cells);
-  let before: { readonly t: number; readonly top: number; readonly bottom: number } | null = null;
+  let before: { readonly endS: number; readonly top: number; readonly bottom: number } | null = null;
   for (let at = first; at < end; at += 1) {
     const t = cells.t[at] as number;
-    const nextS = (cells.t[at + 1] ?? t + gap / 5) - t;
-    const px = (t - stage.fromS) * perS;
-    const wide = Math.max(1, Math.min(nextS, gap) * perS + 0.5);
+    const wideS = cells.wideS[at] as number;
     let top = middle - (cells.max[at] as number) * gain;
     let bottom = middle - (cells.min[at] as number) * gain;
-    const own = { t, top, bottom };
+    const own = { endS: t + wideS / 2, top, bottom };
     // Bars of few samples reach to the one before, as the wave does.
-    if (before !== null && t - before.t <= gap) {
+    if (before !== null && t - wideS / 2 - before.endS <= (wideS > 0 ? wideS / 2 : gap)) {
       top = Math.min(top, before.bottom);
       bottom = Math.max(bottom, before.top);
     }
     before = own;
-    context.fillRect(px - wide / 2, top, wide, Math.max(1, bottom - top));
+    // Half a pixel more, so that no seams show between bars.
+    const widePx = Math.max(1, wideS * perS + 0.5);
+    context.fillRect((t - stage.fromS) * perS - widePx / 2, top, widePx, Math.max(1, bottom - top));
   }
 }
 
