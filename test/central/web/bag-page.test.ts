@@ -1,5 +1,5 @@
 /** Bags in the dashboard of a real central service: a file of this computer, a dropped one, and an event's clip. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -8,7 +8,7 @@ import { makeClip } from '../clip-fixture.ts';
 import { type CentralFixture, openCentral } from '../fixture.ts';
 import { impactOf, recordOf, TestVehicle } from '../test-vehicle.ts';
 import { flacBag, foreignBag, storedLz4 } from './bag-fixtures.ts';
-import { builtDashboard, launchChromium, leaveOut, type OpenPage, openPage, patience } from './browser.ts';
+import { builtDashboard, launchChromium, leaveOut, type OpenPage, openPage, overflowX, patience } from './browser.ts';
 
 describe.skipIf(leaveOut)('bags in the dashboard (needs /usr/bin/chromium)', () => {
   let folder: string;
@@ -51,6 +51,26 @@ describe.skipIf(leaveOut)('bags in the dashboard (needs /usr/bin/chromium)', () 
     await page.getByText('4 × 48 kHz').waitFor();
     await expect.poll(() => page.locator('.bag-statistics tbody tr').count(), patience).toBe(1);
     expect(sent).toEqual([]);
+  });
+
+  it('fits 400 and 1600 px with a bag open, or one that cannot be opened, and shows where the focus is', async () => {
+    const { page } = opened;
+    await writeFile(join(folder, 'empty.mcap'), '');
+    for (const name of ['foreign.mcap', 'empty.mcap']) {
+      await page.goto('/bags');
+      await page.getByLabel('Choose files').setInputFiles(join(folder, name));
+      await (name === 'empty.mcap' ? page.getByRole('alert') : page.locator('.bag-rows')).waitFor();
+      for (const width of [400, 1600]) {
+        await page.setViewportSize({ width, height: 900 });
+        await expect.poll(() => overflowX(page), { ...patience, message: `${name} at ${width} px` }).toBe(0);
+      }
+      await page.getByRole('heading', { level: 1 }).click();
+      await page.keyboard.press('Tab');
+      await page.getByLabel('Open another').focus();
+      expect(await page.locator('.bag-open .button').evaluate((button) => getComputedStyle(button).outlineStyle)).toBe(
+        'solid',
+      );
+    }
   });
 
   it('opens a file that is dropped, and says what one is that is no bag', async () => {
