@@ -17,7 +17,7 @@ import { statisticsOf } from '../../../central/web/src/bag/reading/statistics.ts
 import { standIns } from '../../../central/web/src/bag/reading/view-cells.ts';
 import { ViewReader } from '../../../central/web/src/bag/reading/view-reader.ts';
 import { makeHourBag } from '../../bench/hour-bag.ts';
-import { foreignBag } from './bag-fixtures.ts';
+import { foreignBag, stopped, stoppedRecordings } from './bag-fixtures.ts';
 import { readLibrariesFromDisk } from './local-libraries.ts';
 
 let folder: string;
@@ -213,6 +213,18 @@ describe('damage', () => {
     }
     const huge = '{"version":1,"period_ns":"1","start_ns":"0","periods":1e15,"series":[{"topic":"a","field":"b"}]}';
     expect(parseOverview(huge, 0n)).toEqual([]);
+  });
+});
+
+describe('statistics', () => {
+  it('of several segments and recordings tell the rate of sound while it was recorded, and the stop as one gap', async () => {
+    const bag = await openFiles(await stoppedRecordings(join(folder, 'stopped'), true));
+    const key = seriesNamed(bag, '/uma8/audio', 'ch0');
+    const [all] = await statisticsOf(bag, [key], 0, bag.durationS, () => false);
+    expect(all).toMatchObject({ basis: 'overview', count: 2 * stopped.eachS * 48_000, gaps: 1 });
+    expect(all?.rateHz).toBeCloseTo(48_000, 6);
+    // From the last message before the stop to the first behind it.
+    expect(all?.longestS).toBeCloseTo(stopped.secondS - (stopped.firstS + stopped.eachS - 0.1), 6);
   });
 });
 

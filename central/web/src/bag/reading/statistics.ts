@@ -4,11 +4,11 @@
  */
 import type { Bag } from './bag.ts';
 import type { SeriesKey, SeriesStatistics } from './bag-model.ts';
-import type { OverviewPart } from './overview.ts';
+import { overviewStatistics } from './overview-statistics.ts';
 import type { Track } from './track.ts';
+import { valuesOf } from './values-summary.ts';
 import { type Plan, planOf } from './view-reader.ts';
 
-const bins = 40;
 /** Sound above this is summed up from the overview: all its samples have to be in memory at once. */
 const exactBytes = { sound: 40 * 1024 * 1024, numbers: 16 * 1024 * 1024 };
 const sampledChunks = 96;
@@ -22,7 +22,8 @@ export async function statisticsOf(
   isStale: () => boolean,
 ): Promise<SeriesStatistics[]> {
   const results: SeriesStatistics[] = [];
-  // The bag's last message is part of it.
+  // The bag's last message is part of it, and so is the whole period in which its first one came.
+  const beginS = fromS <= 0 ? Number.NEGATIVE_INFINITY : fromS;
   const endS = toS >= bag.durationS ? Number.POSITIVE_INFINITY : toS;
   for (const key of keys) {
     const track = bag.tracks[key.topic];
@@ -32,11 +33,11 @@ export async function statisticsOf(
     const bound = exactBytes[track.kind];
     const plan = planOf(bag, track, fromS, toS, overview.length > 0 ? 0 : sampledChunks, bound);
     if (plan.mode === 'sampled' && overview.length > 0) {
-      results.push(fromOverview(key, track, overview, fromS, endS));
+      results.push(overviewStatistics(key, track, overview, beginS, endS));
       continue;
     }
     await bag.load(plan.chunks.map((chunk) => ({ track, chunk })).filter((want) => bag.isMissing(want)));
-    results.push(fromMessages(bag, key, track, plan, fromS, endS));
+    results.push(fromMessages(bag, key, track, plan, beginS, endS));
   }
   return results;
 }
@@ -138,88 +139,4 @@ function missingOf(sequence: readonly number[]): number | null {
     if (step > 1 && step < 100_000) missing += step - 1;
   }
   return missing;
-}
-
-type ValueStatistics = Pick<SeriesStatistics, 'min' | 'mean' | 'max' | 'deviation' | 'histogram'>;
-
-/** In two passes, so that a small deviation around a large mean stays exact. */
-function valuesOf(values: Float64Array): ValueStatistics {
-  if (values.length === 0)
-    return { min: Number.NaN, mean: Number.NaN, max: Number.NaN, deviation: Number.NaN, histogram: [] };
-  let [min, max, sum] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0];
-  for (const value of values) {
-    if (value < min) min = value;
-    if (value > max) max = value;
-    sum += value;
-  }
-  const mean = sum / values.length;
-  const histogram = new Array<number>(bins).fill(0);
-  const scale = max > min ? bins / (max - min) : 0;
-  let squares = 0;
-  for (const value of values) {
-    squares += (value - mean) ** 2;
-    const bin = Math.min(bins - 1, Math.floor((value - min) * scale));
-    histogram[bin] = (histogram[bin] as number) + 1;
-  }
-  return { min, mean, max, deviation: Math.sqrt(squares / values.length), histogram };
-}
-
-/** Of the whole periods in the span. */
-function fromOverview(
-  key: SeriesKey,
-  track: Track,
-  parts: readonly OverviewPart[],
-  fromS: number,
-  toS: number,
-): SeriesStatistics {
-  let [count, sum, squares, min, max] = [0, 0, 0, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-  let [gaps, run, longestRun] = [0, 0, 0];
-  const counts: number[] = [];
-  const seen: number[] = [];
-  for (const part of parts) {
-    part.mean.forEach((mean, at) => {
-      const startS = part.startS + at * part.periodS;
-      if (startS < fromS - 1e-9 || startS + part.periodS > toS + 1e-9) return;
-      const weight = part.count[at] as number;
-      if (!(weight > 0)) {
-        run += 1;
-        if (run === 1 && count > 0) gaps += 1;
-        longestRun = Math.max(longestRun, run * part.periodS);
-        return;
-      }
-      run = 0;
-      counts.push(weight);
-      count += weight;
-      sum += mean * weight;
-      squares += (part.meanSquare[at] as number) * weight;
-      min = Math.min(min, part.min[at] as number);
-      max = Math.max(max, part.max[at] as number);
-      seen.push(track.kind === 'sound' ? 10 * Math.log10((part.meanSquare[at] as number) + 1e-12) : mean);
-    });
-  }
-  const mean = count > 0 ? sum / count : Number.NaN;
-  // A pause shows in whole periods only, and only where messages come more than once in one.
-  const tellsPauses = track.kind === 'sound' || (track.periodS > 0 && track.periodS <= (parts[0]?.periodS ?? 1) / 2);
-  return {
-    key,
-    basis: 'overview',
-    share: 1,
-    count,
-    rateHz: steadyRate(counts, parts[0]?.periodS ?? 1),
-    gaps: tellsPauses ? gaps : null,
-    longestS: tellsPauses && longestRun > 0 ? longestRun : null,
-    missing: null,
-    min: count > 0 ? min : Number.NaN,
-    mean,
-    max: count > 0 ? max : Number.NaN,
-    deviation: Math.sqrt(Math.max(0, squares / count - mean ** 2)),
-    histogram: valuesOf(Float64Array.from(seen)).histogram,
-    histogramOf: track.kind === 'sound' ? 'levels' : 'means',
-  };
-}
-
-/** Without the first and the last period, in which a recording begins and ends. */
-function steadyRate(counts: readonly number[], periodS: number): number {
-  const inner = counts.length > 4 ? counts.slice(1, -1) : counts;
-  return inner.length === 0 ? 0 : inner.reduce((sum, one) => sum + one, 0) / inner.length / periodS;
 }
