@@ -10,6 +10,7 @@ import { reading } from '../../../central/web/src/bag/reading/byte-source.ts';
 import { readChunk } from '../../../central/web/src/bag/reading/file-index.ts';
 import { PowerSpectrum } from '../../../central/web/src/bag/reading/fourier.ts';
 import { eventsOf, linesOf } from '../../../central/web/src/bag/reading/lines-and-events.ts';
+import { missingOf } from '../../../central/web/src/bag/reading/missing-messages.ts';
 import { openBag } from '../../../central/web/src/bag/reading/open-bag.ts';
 import { parseOverview } from '../../../central/web/src/bag/reading/overview.ts';
 import { soundOf } from '../../../central/web/src/bag/reading/playback.ts';
@@ -225,6 +226,31 @@ describe('statistics', () => {
     expect(all?.rateHz).toBeCloseTo(48_000, 6);
     // From the last message before the stop to the first behind it.
     expect(all?.longestS).toBeCloseTo(stopped.secondS - (stopped.firstS + stopped.eachS - 0.1), 6);
+  });
+});
+
+describe('lost messages', () => {
+  const lost = (...recordings: number[][]) =>
+    missingOf(recordings.map((sequence) => ({ t: sequence.map((_, at) => at), sequence })));
+
+  it('are those left out within a recording, whatever the next one begins with', async () => {
+    expect(lost([0, 1, 2, 5, 6])).toBe(2);
+    expect(lost([4, 5, 6], [90, 91, 93])).toBe(1);
+    const paths = await stoppedRecordings(join(folder, 'numbered'), false, [20, 700]);
+    // The last segment before the stop, the first and the third behind it.
+    const bag = await openFiles([8, 9, 11].map((file) => paths[file] ?? ''));
+    const [all] = await statisticsOf(bag, [seriesNamed(bag, '/uma8/audio', 'ch0')], 0, bag.durationS, () => false);
+    expect(all).toMatchObject({ basis: 'exact', missing: 50, gaps: 2 });
+  });
+
+  it('are none where a merged bag counts anew, where messages come late, and where nobody counts', () => {
+    expect(lost([0, 1, 2, 3, 0, 1, 2, 3, 4, 5])).toBe(0);
+    expect(lost([500, 501, 502, 0, 1, 2])).toBe(0);
+    expect(lost([0, 1, 2, 0, 1, 5, 6])).toBe(3);
+    expect(lost([0, 1, 3, 2, 4, 6, 5])).toBe(0);
+    expect(lost([0, 0, 0])).toBe(null);
+    expect(lost([7])).toBe(null);
+    expect(missingOf([{ t: [3, 0, 1, 2], sequence: [3, 0, 1, 2] }])).toBe(0);
   });
 });
 

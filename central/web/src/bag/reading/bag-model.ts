@@ -125,7 +125,7 @@ export interface SeriesStatistics {
   /** Pauses longer than 1.5 of the usual distance between messages, and the longest distance, in seconds. */
   readonly gaps: number | null;
   readonly longestS: number | null;
-  /** Messages whose sequence numbers are missing; null when the recorder did not number them. */
+  /** Messages whose sequence numbers are missing within a recording; null when the recorder did not number them. */
   readonly missing: number | null;
   readonly min: number;
   readonly mean: number;

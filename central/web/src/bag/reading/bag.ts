@@ -106,6 +106,12 @@ export class Bag {
     }
   }
 
+  /** The name that all segments of a chunk's recording have, up to their number. */
+  recordingOf(chunk: number): string {
+    const name = this.#files[this.#chunks[chunk]?.file ?? -1]?.source.name ?? '';
+    return name.replace(/_\d+\.mcap(\.active)?$/i, '');
+  }
+
   bytesOf(chunk: number): number {
     return this.#chunks[chunk]?.place.length ?? 0;
   }

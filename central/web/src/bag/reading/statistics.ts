@@ -4,6 +4,7 @@
  */
 import type { Bag } from './bag.ts';
 import type { SeriesKey, SeriesStatistics } from './bag-model.ts';
+import { missingOf, type Numbered } from './missing-messages.ts';
 import { overviewStatistics } from './overview-statistics.ts';
 import type { Track } from './track.ts';
 import { valuesOf } from './values-summary.ts';
@@ -45,7 +46,8 @@ export async function statisticsOf(
 /** What is gathered of messages: their times and numbers, and their values. */
 interface Gathered {
   readonly t: number[];
-  readonly sequence: number[];
+  /** By recording. */
+  readonly numbered: Map<string, Numbered>;
   values: Float64Array;
   count: number;
 }
@@ -58,16 +60,23 @@ function fromMessages(
   fromS: number,
   toS: number,
 ): SeriesStatistics {
-  const gathered: Gathered = { t: [], sequence: [], values: new Float64Array(4096), count: 0 };
+  const gathered: Gathered = { t: [], numbered: new Map(), values: new Float64Array(4096), count: 0 };
   let soundS = 0;
   const order = plan.chunks.toSorted((one, other) => one - other);
   for (const chunk of order) {
     const decoded = bag.decoded(track, chunk);
+    const recording = bag.recordingOf(chunk);
+    const numbered = gathered.numbered.get(recording) ?? { t: [], sequence: [] };
+    gathered.numbered.set(recording, numbered);
+    const met = (t: number, sequence: number) => {
+      gathered.t.push(t);
+      numbered.t.push(t);
+      numbered.sequence.push(sequence);
+    };
     if (decoded?.kind === 'numbers') {
       decoded.t.forEach((t, row) => {
         if (t < fromS || t >= toS) return;
-        gathered.t.push(t);
-        gathered.sequence.push(decoded.sequence[row] as number);
+        met(t, decoded.sequence[row] as number);
         take(gathered, decoded.values[key.field]?.[row] ?? Number.NaN);
       });
     } else if (decoded?.kind === 'sound') {
@@ -77,8 +86,7 @@ function fromMessages(
         const first = Math.max(0, Math.ceil((fromS - start) * rateHz - 1e-6));
         const end = Math.min(frames, Math.ceil((toS - start) * rateHz - 1e-6));
         if (end <= first) return;
-        gathered.t.push(start);
-        gathered.sequence.push(decoded.sequence[at] as number);
+        met(start, decoded.sequence[at] as number);
         soundS += (end - first) / rateHz;
         for (let frame = first; frame < end; frame += 1) {
           take(gathered, (samples[frame * channels + key.field] as number) / 32_768);
@@ -99,7 +107,7 @@ function fromMessages(
     count: track.kind === 'sound' ? gathered.count : t.length,
     rateHz: sampled && track.kind !== 'sound' && track.periodS > 0 ? 1 / track.periodS : rateHz,
     ...pauses,
-    missing: sampled ? null : missingOf(gathered.sequence),
+    missing: sampled ? null : missingOf(gathered.numbered.values()),
     ...valuesOf(gathered.values.subarray(0, gathered.count)),
     histogramOf: 'values',
   };
@@ -126,17 +134,4 @@ function pausesOf(t: readonly number[]): { gaps: number | null; longestS: number
     gaps: distances.reduce((sum, distance) => sum + (distance > 1.5 * usual ? 1 : 0), 0),
     longestS: distances.reduce((longest, distance) => Math.max(longest, distance), 0),
   };
-}
-
-/** Numbers left out of an otherwise rising sequence; null where all are the same: then nobody counted. */
-function missingOf(sequence: readonly number[]): number | null {
-  const ordered = Uint32Array.from(sequence).toSorted();
-  if (ordered.length < 2 || ordered[0] === ordered.at(-1)) return null;
-  let missing = 0;
-  for (let at = 1; at < ordered.length; at += 1) {
-    const step = (ordered[at] as number) - (ordered[at - 1] as number);
-    // A new start of the counter, at a new recording, is no loss.
-    if (step > 1 && step < 100_000) missing += step - 1;
-  }
-  return missing;
 }
