@@ -1,5 +1,5 @@
 /** Bags in the dashboard of a real central service: a file of this computer, a dropped one, and an event's clip. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
@@ -7,7 +7,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeClip } from '../clip-fixture.ts';
 import { type CentralFixture, openCentral } from '../fixture.ts';
 import { impactOf, recordOf, TestVehicle } from '../test-vehicle.ts';
-import { flacBag, foreignBag, storedLz4 } from './bag-fixtures.ts';
+import { flacBag, foreignBag, stoppedRecordings, storedLz4 } from './bag-fixtures.ts';
 import { builtDashboard, launchChromium, leaveOut, type OpenPage, openPage, overflowX, patience } from './browser.ts';
 
 describe.skipIf(leaveOut)('bags in the dashboard (needs /usr/bin/chromium)', () => {
@@ -97,6 +97,39 @@ describe.skipIf(leaveOut)('bags in the dashboard (needs /usr/bin/chromium)', () 
       .getByRole('alert')
       .getByText(/At offset 0: expected an MCAP bag/)
       .waitFor();
+  });
+
+  it("opens a recording's folder that is dropped, and says what is in one that is none", async () => {
+    const { page } = opened;
+    const paths = await stoppedRecordings(join(folder, 'recordings/one'), true);
+    await writeFile(join(folder, 'recordings/one/metadata.yaml'), 'rosbag2_bagfile_information:\n');
+    await mkdir(join(folder, 'photos/deep'), { recursive: true });
+    for (const name of ['a.jpg', 'deep/b.jpg']) await writeFile(join(folder, 'photos', name), 'x');
+    await mkdir(join(folder, 'nothing'));
+    // As from the desktop's file manager.
+    const protocol = await page.context().newCDPSession(page);
+    const drop = async (...dropped: string[]) => {
+      await page.goto('/bags');
+      const box = await page.getByRole('region', { name: 'Open a bag' }).boundingBox();
+      const [x, y] = [(box?.x ?? 0) + 60, (box?.y ?? 0) + 60];
+      const data = { items: [], files: dropped.map((name) => join(folder, name)), dragOperationsMask: 1 };
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+        await protocol.send('Input.dispatchDragEvent', { type, x, y, data });
+      }
+    };
+    for (const dropped of ['recordings', 'recordings/one']) {
+      await drop(dropped);
+      await page.locator('.bag-facts').getByText(`in ${paths.length} files`).waitFor();
+      await page.getByText('1 × 48 kHz').waitFor();
+    }
+    const alert = page.getByRole('alert');
+    await drop('photos');
+    await alert.getByText('photos cannot be shown').waitFor();
+    await alert.getByText("Expected a recording's folder with .mcap files in it, found a.jpg, b.jpg").waitFor();
+    await drop('nothing');
+    await alert.getByText('found no files').waitFor();
+    await drop('nothing', 'foreign.mcap');
+    await page.locator('.time-row-title', { hasText: 'latitude' }).waitFor();
   });
 
   it('opens the clip of an event from its page', async () => {

@@ -2,7 +2,9 @@
 import { type DragEvent, useMemo, useState } from 'react';
 import { Link, useSearch } from 'wouter';
 import { clipRecordingUrl } from '../api/queries.ts';
-import { type BagSource, BagViewer } from '../bag/view/bag-viewer.tsx';
+import { type BagFault, faultOf } from '../bag/reading/bag-error.ts';
+import { BagFailure, type BagSource, BagViewer } from '../bag/view/bag-viewer.tsx';
+import { bagOf, entriesOf, readDropped } from '../bag/view/dropped-files.ts';
 import { Icon } from '../components/icon.tsx';
 import { PageTitle } from '../components/page-title.tsx';
 
@@ -46,6 +48,7 @@ interface PickProps {
 
 function BagPicker({ onPick }: PickProps) {
   const [isOver, setOver] = useState(false);
+  const [fault, setFault] = useState<BagFault | null>(null);
   const over = (event: DragEvent) => {
     event.preventDefault();
     setOver(true);
@@ -53,24 +56,30 @@ function BagPicker({ onPick }: PickProps) {
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
-    pick(event.dataTransfer.files, onPick);
+    readDropped(entriesOf(event.dataTransfer)).then(
+      (files) => pick(files, onPick),
+      (error: unknown) => setFault(faultOf(error, '')),
+    );
   };
   return (
-    <section
-      className={isOver ? 'bag-drop bag-drop-over' : 'bag-drop'}
-      aria-label="Open a bag"
-      onDragOver={over}
-      onDragLeave={() => setOver(false)}
-      onDrop={drop}
-    >
-      <Icon name="folder" size={36} />
-      <p className="empty-title">Drop an MCAP bag here, or all segments of one</p>
-      <OpenButton onPick={onPick} words="Choose files" />
-      <p className="faint">The files stay on this computer: your browser reads them, and nothing is uploaded.</p>
-      <p className="faint">
-        From a terminal: <code>fender bag view PATH</code>
-      </p>
-    </section>
+    <>
+      {fault !== null && <BagFailure fault={fault} />}
+      <section
+        className={isOver ? 'bag-drop bag-drop-over' : 'bag-drop'}
+        aria-label="Open a bag"
+        onDragOver={over}
+        onDragLeave={() => setOver(false)}
+        onDrop={drop}
+      >
+        <Icon name="folder" size={36} />
+        <p className="empty-title">Drop a recording here: its folder, or its .mcap files</p>
+        <OpenButton onPick={onPick} words="Choose files" />
+        <p className="faint">The files stay on this computer: your browser reads them, and nothing is uploaded.</p>
+        <p className="faint">
+          From a terminal: <code>fender bag view PATH</code>
+        </p>
+      </section>
+    </>
   );
 }
 
@@ -82,22 +91,14 @@ function OpenButton({ onPick, words }: PickProps & { readonly words: string }) {
         className="visually-hidden"
         multiple
         aria-label={words}
-        onChange={(change) => pick(change.target.files, onPick)}
+        onChange={(change) => pick([...(change.target.files ?? [])], onPick)}
       />
       <span className="button">{words}</span>
     </label>
   );
 }
 
-function pick(list: FileList | null, onPick: PickProps['onPick']): void {
-  const files = [...(list ?? [])];
-  const bags = files.filter(({ name }) => /\.mcap(\.active)?$/i.test(name));
-  // A recording's folder has its description beside the segments; anything else is shown for what it is.
-  const chosen = (bags.length > 0 ? bags : files).toSorted((one, other) =>
-    one.name.localeCompare(other.name, 'en', { numeric: true }),
-  );
-  const [first] = chosen;
-  if (!first) return;
-  const name = chosen.length === 1 ? first.name : `${first.name} and ${chosen.length - 1} more`;
-  onPick({ name, files: chosen.map((blob) => ({ name: blob.name, blob })) });
+function pick(files: readonly File[], onPick: PickProps['onPick']): void {
+  const source = bagOf(files);
+  if (source !== null) onPick(source);
 }
