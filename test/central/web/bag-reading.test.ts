@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { McapRecordBuilder } from '@mcap/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BagError } from '../../../central/web/src/bag/reading/bag-error.ts';
+import { BagError, type BagFault } from '../../../central/web/src/bag/reading/bag-error.ts';
 import type { ViewAnswer } from '../../../central/web/src/bag/reading/bag-model.ts';
 import { reading } from '../../../central/web/src/bag/reading/byte-source.ts';
 import { readChunk } from '../../../central/web/src/bag/reading/file-index.ts';
@@ -117,6 +117,14 @@ it('reads a clip once, whatever the page asks of it at once', async () => {
   expect(reading.bytes - before).toBeLessThan(1.02 * bytes);
 });
 
+/** Every fault says what was expected and found, and none has a library's words or the holes of a sentence. */
+function expectWords({ message }: BagFault): void {
+  expect(message).toMatch(/expected .* found /s);
+  expect(message).not.toMatch(
+    /undefined|NaN|\[object|\[library|\[no header|Incorrect|bytes remaining|out of bounds|outside/,
+  );
+}
+
 /** Park and Miller's generator: the same damage for the same seed. */
 function randomFrom(seed: number): () => number {
   let state = seed % 2_147_483_647 || 1;
@@ -150,15 +158,59 @@ describe('damage', () => {
         const { last } = await wholeView(bag, keys);
         expect(last?.cells).toHaveLength(keys.length);
         await statisticsOf(bag, keys, 0, bag.durationS, () => false);
+        bag.faults.forEach(expectWords);
         opened += 1;
       } catch (error) {
         if (!(error instanceof BagError)) throw error;
-        expect(error.fault.message).not.toMatch(/undefined|NaN|\[object/);
+        expectWords(error.fault);
         refused += 1;
       }
     }
     expect(opened).toBeGreaterThan(20);
     expect(refused).toBeGreaterThan(20);
+  });
+
+  it('of the end of a file is told with its place, in hex; zeros there are those of a power cut', async () => {
+    await foreignBag(join(folder, 'ended.mcap'), undefined, 4096);
+    const whole = await readFile(join(folder, 'ended.mcap'));
+    const faultsOf = async (name: string, bytes: Uint8Array) => {
+      const bag = await openBag('ended', [{ name, blob: new Blob([Uint8Array.from(bytes)]) }], () => undefined);
+      bag.faults.forEach(expectWords);
+      return bag.faults;
+    };
+    const spoilt = (at: number) => {
+      const bytes = Uint8Array.from(whole);
+      bytes[at] = (bytes[at] ?? 0) ^ 0xff;
+      return bytes;
+    };
+    // Magic of 8 bytes at the end, before it a footer of 29, which says where the summary begins.
+    const [end, footer] = [whole.length - 8, whole.length - 37];
+    const summary = Number(whole.readBigUInt64LE(footer + 9));
+    const crc = `0x${whole
+      .readUInt32LE(end - 4)
+      .toString(16)
+      .padStart(8, '0')}`;
+    const index = /expected an index with the CRC-32 0x[0-9a-f]{8}, found 0x[0-9a-f]{8}/;
+    const [inSummary] = await faultsOf('a.mcap', spoilt(summary + 12));
+    expect(inSummary).toMatchObject({ file: 'a.mcap', offset: summary, message: expect.stringMatching(index) });
+    expect(inSummary?.message).toContain(crc);
+    expect(await faultsOf('a.mcap', spoilt(footer))).toMatchObject([
+      { offset: footer, message: expect.stringContaining('expected a footer record, found one of kind Unknown') },
+    ]);
+    expect(await faultsOf('a.mcap', spoilt(end))).toMatchObject([
+      { offset: end, message: expect.stringContaining('89 4d 43 41 50 30 0d 0a, found 76 4d 43 41 50 30 0d 0a') },
+    ]);
+    const dataEnd = summary - 13;
+    const zeros = Buffer.concat([whole.subarray(0, dataEnd), Buffer.alloc(5000)]);
+    const cut =
+      'expected a record, found 5000 bytes of 0x00, up to the end of the file; it is still being written, or was left';
+    expect(await faultsOf('a.mcap.active', zeros)).toMatchObject([
+      { offset: dataEnd, message: expect.stringContaining(cut) },
+    ]);
+    expect((await faultsOf('a.mcap', zeros))[0]?.message).toContain('a power cut or an unfinished copy');
+    expect((await faultsOf('a.mcap.active', whole.subarray(0, dataEnd)))[0]?.message).toContain('still being written');
+    zeros[dataEnd + 4000] = 1;
+    expect((await faultsOf('a.mcap', zeros))[0]?.message).toContain('0x01 to 0x0f, found the unknown kind 0x00');
   });
 
   it("of a chunk's times, to centuries, costs no more than a drive of seconds", async () => {

@@ -4,6 +4,7 @@ import { BagError, type BagFault, faultOf } from './bag-error.ts';
 import type { BagInfo } from './bag-model.ts';
 import { type Decoded, decodedBytes, peaksBytes, type SoundPeaks, soundPeaks } from './decoded.ts';
 import { type ChunkPlace, channelRecords, type FileIndex, readChunk } from './file-index.ts';
+import { inOurWords } from './library-errors.ts';
 import { Lru } from './lru.ts';
 import type { OverviewPart } from './overview.ts';
 import type { Track } from './track.ts';
@@ -206,7 +207,7 @@ export class Bag {
       };
       decoded = track.decode(messages as McapTypes.TypedMcapRecords['Message'][], this.originNs, typeOf);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const { message } = inOurWords(error instanceof Error ? error.message : String(error));
       throw new BagError(
         this.#files[file]?.source.name ?? '',
         this.#chunks[chunk]?.place.offset ?? null,

@@ -3,6 +3,7 @@ import { McapIndexedReader, McapRecordBuilder, McapStreamReader, type McapTypes 
 import { BagError, type BagFault, faultOf } from './bag-error.ts';
 import type { ByteSource } from './byte-source.ts';
 import { decompressor, maxChunkBytes } from './decompress.ts';
+import { type FilePart, inOurWords } from './library-errors.ts';
 
 /** A chunk, or a run of records outside chunks, in a file. */
 export interface ChunkPlace {
@@ -37,6 +38,9 @@ export interface FileIndex {
 }
 
 const recordHeadBytes = 9;
+const magicBytes = 8;
+/** With its head: start of the summary, start of its offsets, CRC. */
+const footerBytes = recordHeadBytes + 8 + 8 + 4;
 
 /** A chunk of more messages is damaged: each costs memory, however small it is. */
 const mostMessages = 1_000_000;
@@ -88,7 +92,7 @@ export async function readChunk(
       throw new Error(`expected whole records, found ${reader.bytesRemaining()} bytes of one`);
     return records;
   } catch (error) {
-    const { message } = faultOf(error, source.name);
+    const { message } = inOurWords(faultOf(error, source.name).message);
     throw new BagError(source.name, place.offset, `the chunk is damaged: ${message}`, recoverCure);
   }
 }
@@ -116,9 +120,10 @@ function tailBytes(size: number): number {
  * scanned.
  */
 export async function readSummary(source: ByteSource): Promise<{ index: FileIndex } | { problem: BagFault }> {
+  const tailStart = source.size - tailBytes(source.size);
+  let tail: Uint8Array = new Uint8Array();
   try {
-    const tailStart = source.size - tailBytes(source.size);
-    const tail = await source.read(tailStart, source.size - tailStart);
+    tail = await source.read(tailStart, source.size - tailStart);
     const reader = await McapIndexedReader.Initialize({
       readable: {
         size: async () => BigInt(source.size),
@@ -134,11 +139,22 @@ export async function readSummary(source: ByteSource): Promise<{ index: FileInde
     if (index.chunks.length === 0 && messages > 0) throw new Error('expected an index of chunks, found none');
     return { index };
   } catch (error) {
-    const { offset, message } = faultOf(error, source.name);
-    return {
-      problem: { file: source.name, offset, message: message.replace(/ \[library=[^\]]*\]$/, ''), cure: recoverCure },
-    };
+    const fault = faultOf(error, source.name);
+    const { message, part } = inOurWords(fault.message);
+    const offset = fault.offset ?? (part === null ? null : offsetOf(part, source.size, tail));
+    return { problem: { file: source.name, offset, message, cure: recoverCure } };
   }
+}
+
+/** Where a part of a file begins, by the end of it; null where that does not tell. */
+function offsetOf(part: FilePart, size: number, tail: Uint8Array): number | null {
+  if (part === 'header') return Math.min(magicBytes, size);
+  if (part === 'end') return Math.max(0, size - magicBytes);
+  const footer = size - magicBytes - footerBytes;
+  if (part === 'footer' || tail.byteLength < magicBytes + footerBytes) return Math.max(0, footer);
+  const view = new DataView(tail.buffer, tail.byteOffset + tail.byteLength - magicBytes - footerBytes);
+  const start = Number(view.getBigUint64(recordHeadBytes, true));
+  return start > 0 && start < footer ? start : footer;
 }
 
 function indexOf(source: ByteSource, reader: McapIndexedReader): FileIndex {
@@ -183,6 +199,7 @@ export async function readNamed(source: ByteSource, place: NamedPlace): Promise<
     reader.append(bytes);
     return reader.nextRecord();
   } catch (error) {
-    throw new BagError(source.name, place.offset, faultOf(error, source.name).message);
+    const { message } = inOurWords(faultOf(error, source.name).message);
+    throw new BagError(source.name, place.offset, `${place.name} is damaged: ${message}`, recoverCure);
   }
 }

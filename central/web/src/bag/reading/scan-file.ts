@@ -78,7 +78,8 @@ export async function scanFile(
     throw new BagError(source.name, found.offset, `nothing in it can be read: ${found.message}`);
   }
   if (first === undefined) {
-    scan.index.faults.push({ ...reason, message: `it has no usable index (${reason.message}) and was read through` });
+    const message = `it has no usable index (${reason.message}${unfinished(source.name)}) and was read through`;
+    scan.index.faults.push({ ...reason, message });
   }
   scan.index.faults.unshift(...damage.map((fault) => ({ ...fault, cure: recoverCure })));
   return scan.index;
@@ -114,6 +115,21 @@ function isChunkHead(view: DataView, at: number, left: number): boolean {
   return view.getBigUint64(at + 41 + nameBytes, true) + 40n + BigInt(nameBytes) === length;
 }
 
+/** Why a file whose name says so is not whole; empty for others. */
+function unfinished(name: string): string {
+  return /\.active$/i.test(name) ? '; it is still being written, or was left by a power cut' : '';
+}
+
+/** Whether there is nothing but zeros from `fromOffset` to the end; false where that is too much to look at. */
+async function isZeroFrom(source: ByteSource, fromOffset: number): Promise<boolean> {
+  if (source.size - fromOffset > farthestSearch) return false;
+  for (let offset = fromOffset; offset < source.size; offset += largestWindowBytes) {
+    const bytes = await source.read(offset, Math.min(largestWindowBytes, source.size - offset));
+    if (bytes.some((byte) => byte !== 0)) return false;
+  }
+  return true;
+}
+
 class Scan {
   readonly index: FileIndex;
   readonly #source: ByteSource;
@@ -131,16 +147,31 @@ class Scan {
 
   /** Takes in the record at `offset`. Null when it ends the data. @throws BagError when there is none. */
   async record(offset: number): Promise<number | null> {
-    if (offset + recordHeadBytes > this.#source.size) this.#broken(offset, 'the file ends in the middle of a record');
+    const { size, name } = this.#source;
+    if (offset + recordHeadBytes > size) {
+      const found = `expected ${recordHeadBytes} bytes, found ${size - offset}${unfinished(name)}`;
+      this.#broken(offset, `the file ends in the middle of a record: ${found}`);
+    }
     const head = await this.#window.read(offset, recordHeadBytes);
     const opcode = head.getUint8(0);
     const length = recordHeadBytes + Number(head.getBigUint64(1, true));
     if (opcode === 0 || (opcode > Opcode.DATA_END && opcode < 0x80)) {
-      this.#broken(offset, `expected a record, found the unknown kind ${opcode}`);
+      if (opcode === 0 && (await isZeroFrom(this.#source, offset))) {
+        const why = unfinished(name) || '; a power cut or an unfinished copy leaves a file like that';
+        this.#broken(
+          offset,
+          `expected a record, found ${size - offset} bytes of 0x00, up to the end of the file${why}`,
+        );
+      }
+      const kind = `0x${opcode.toString(16).padStart(2, '0')}`;
+      this.#broken(
+        offset,
+        `expected a record of a kind from 0x01 to 0x0f, found the unknown kind ${kind}${unfinished(name)}`,
+      );
     }
-    if (offset + length > this.#source.size) {
-      const left = this.#source.size - offset;
-      this.#broken(offset, `the file ends in the middle of a record: expected ${length} bytes, found ${left}`);
+    if (offset + length > size) {
+      const found = `expected ${length} bytes, found ${size - offset}${unfinished(name)}`;
+      this.#broken(offset, `the file ends in the middle of a record: ${found}`);
     }
     if (opcode !== Opcode.MESSAGE_INDEX) await this.chunkEnded();
     if (opcode === Opcode.DATA_END || opcode === Opcode.FOOTER) return null;
