@@ -12,6 +12,11 @@ export function formatNumber(value: number | null | undefined, digits = 0): stri
   return value < 0 && Number(value.toFixed(digits)) !== 0 ? minus(`-${text}`) : text;
 }
 
+/** `1 message`, `2 messages`. @param noun in the singular. */
+export function formatCount(count: number, noun: string): string {
+  return `${formatNumber(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 /** A field's stored value in its shown unit, without the unit. */
 export function formatFieldValue(field: string, value: number | null | undefined): string {
   const { scale, digits } = fieldMeaning(field);

@@ -1,5 +1,7 @@
 /** Says in our words what the MCAP library found wrong: what was expected, what was found, numbers of checks in hex. */
 
+import { formatCount } from '../../format/format-value.ts';
+
 /** The part of a file that an error of the library is about. */
 export type FilePart = 'header' | 'summary' | 'footer' | 'end';
 
@@ -10,6 +12,7 @@ interface Wording {
   readonly part?: FilePart;
 }
 
+const counted = (bytes: string | undefined) => formatCount(Number(bytes), 'byte');
 const hex = (number: string | undefined) => `0x${Number(number).toString(16).padStart(8, '0')}`;
 
 const wordings: readonly Wording[] = [
@@ -38,13 +41,13 @@ const wordings: readonly Wording[] = [
   },
   {
     pattern: /^(\d+) bytes remaining after parsing footer/,
-    words: (bytes) => `expected nothing behind the footer, found ${bytes} bytes`,
+    words: (bytes) => `expected nothing behind the footer, found ${counted(bytes)}`,
     part: 'footer',
   },
   { pattern: /^File is not indexed/, words: () => 'expected an index of the file, found none', part: 'footer' },
   {
     pattern: /^File size \((\d+)\) is too small/,
-    words: (bytes) => `expected a header and a footer, found a file of ${bytes} bytes`,
+    words: (bytes) => `expected a header and a footer, found a file of ${counted(bytes)}`,
     part: 'header',
   },
   {
@@ -54,7 +57,7 @@ const wordings: readonly Wording[] = [
   },
   {
     pattern: /^(\d+) bytes remaining after parsing header/,
-    words: (bytes) => `expected the header to fill its record, found ${bytes} bytes more`,
+    words: (bytes) => `expected the header to fill its record, found ${counted(bytes)} more`,
     part: 'header',
   },
   {
@@ -80,7 +83,7 @@ const wordings: readonly Wording[] = [
   },
   {
     pattern: /^(\d+) bytes remaining in index section/,
-    words: (bytes) => `expected whole records in the index, found ${bytes} bytes of one`,
+    words: (bytes) => `expected whole records in the index, found ${counted(bytes)} of one`,
     part: 'summary',
   },
   {
@@ -89,7 +92,7 @@ const wordings: readonly Wording[] = [
   },
   {
     pattern: /^(\d+) bytes remaining in chunk/,
-    words: (bytes) => `expected whole records in the chunk, found ${bytes} bytes of one`,
+    words: (bytes) => `expected whole records in the chunk, found ${counted(bytes)} of one`,
   },
   {
     pattern: /^Encountered message on channel (\d+) without prior channel record/,
@@ -101,7 +104,7 @@ const wordings: readonly Wording[] = [
   },
   {
     pattern: /^(?:Error reading .*: )?(\w[\w -]*?) length (\d+) exceeds bounds of (?:buffer|record)/,
-    words: (what, bytes) => `expected a ${what?.toLowerCase()} within its record, found one of ${bytes} bytes`,
+    words: (what, bytes) => `expected a ${what?.toLowerCase()} within its record, found one of ${counted(bytes)}`,
   },
   {
     pattern: /^Chunk records length exceeds remaining record size/,
@@ -109,7 +112,7 @@ const wordings: readonly Wording[] = [
   },
   {
     pattern: /^(?:Record content length|Attachment) (?:too large: )?(\d+)/,
-    words: (bytes) => `expected a record within the file, found one of ${bytes} bytes`,
+    words: (bytes) => `expected a record within the file, found one of ${counted(bytes)}`,
   },
   {
     pattern: /outside the bounds of the DataView|Invalid typed array length|Start offset .* is outside/,

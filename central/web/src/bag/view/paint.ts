@@ -1,6 +1,5 @@
 /** Draws cells on a canvas: lines with the band of their extremes, waveforms as bars. No React, no DOM but the canvas. */
 import { valueRange } from '../../charts/series.ts';
-import { formatNumber } from '../../format/format-value.ts';
 import type { Palette } from '../../theme/palette.ts';
 import type { Cells } from '../reading/bag-model.ts';
 import type { Stage } from './stage.ts';
@@ -36,12 +35,12 @@ export function cellAt(t: Float64Array, at: number): number {
 }
 
 /** Cells in view, with one more on each side. */
-function visible(cells: Cells, stage: Stage): readonly [number, number] {
+export function visible(cells: Cells, stage: Stage): readonly [number, number] {
   return [Math.max(0, cellAt(cells.t, stage.fromS) - 1), Math.min(cells.t.length, cellAt(cells.t, stage.toS) + 1)];
 }
 
 /** The distance that is no gap: several of the usual one. */
-function usualGap(cells: Cells): number {
+export function usualGap(cells: Cells): number {
   return usualStep(cells) * 5;
 }
 
@@ -91,21 +90,32 @@ export class ValueAxis {
     this.#known = true;
     return true;
   }
+
+  /** Pixels from the top of a plot. */
+  y(value: number, height: number): number {
+    return height - 3 - ((value - this.low) * (height - 6)) / (this.high - this.low || 1);
+  }
+}
+
+export interface Line {
+  readonly cells: Cells;
+  readonly colour: string;
+  /** From the message's values to those of the axis. */
+  readonly scale: number;
 }
 
 export function drawLines(
   context: CanvasRenderingContext2D,
   size: { readonly width: number; readonly height: number },
   stage: Stage,
-  lines: readonly { readonly cells: Cells; readonly colour: string; readonly scale: number }[],
+  lines: readonly Line[],
   axis: ValueAxis,
 ): void {
   const { width, height } = size;
   const perS = width / stage.spanS;
-  const perValue = (height - 6) / (axis.high - axis.low || 1);
   for (const { cells, colour, scale } of lines) {
     const [first, end] = visible(cells, stage);
-    const y = (value: number) => height - 3 - (value * scale - axis.low) * perValue;
+    const y = (value: number) => axis.y(value * scale, height);
     const gap = usualGap(cells);
     context.strokeStyle = colour;
     context.fillStyle = colour;
@@ -217,28 +227,4 @@ export function drawWave(
 /** A scale in steps of 3 dB, so that the waveform does not breathe while it moves. */
 function waveGain(peak: number): number {
   return peak <= 0 ? 1 : 2 ** (-Math.ceil(2 * Math.log2(peak)) / 2);
-}
-
-/** The two ends of the value axis, inside the plot. */
-export function drawAxisLabels(
-  context: CanvasRenderingContext2D,
-  height: number,
-  axis: ValueAxis,
-  digits: number,
-  palette: Palette,
-): void {
-  context.font = '10px system-ui, sans-serif';
-  context.fillStyle = palette.text;
-  // Lines under the numbers must not be taken for strokes of them.
-  context.strokeStyle = palette.surface;
-  context.lineWidth = 4;
-  context.lineJoin = 'round';
-  context.textAlign = 'left';
-  const label = (value: number, baseline: 'top' | 'bottom', y: number) => {
-    context.textBaseline = baseline;
-    context.strokeText(formatNumber(value, digits), 4, y);
-    context.fillText(formatNumber(value, digits), 4, y);
-  };
-  label(axis.high, 'top', 3);
-  label(axis.low, 'bottom', height - 2);
 }

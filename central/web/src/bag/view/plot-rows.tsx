@@ -5,7 +5,8 @@ import { frequencyHeight, frequencyTicks } from '../../player/frequency-scale.ts
 import { paletteOf } from '../../theme/palette.ts';
 import { useTheme } from '../../theme/use-theme.ts';
 import type { BagEvent } from '../reading/bag-model.ts';
-import { canvasOf, drawAxisLabels, drawLines, drawWave, peakOf, ValueAxis, valueNear } from './paint.ts';
+import { AxisLabels } from './axis-labels.ts';
+import { canvasOf, drawLines, drawWave, peakOf, ValueAxis, valueNear } from './paint.ts';
 import type { Stage } from './stage.ts';
 import { useSlowly } from './use-stage.ts';
 import type { ViewRow } from './view-rows.ts';
@@ -46,6 +47,7 @@ export function LineRow({ stage, row, events }: RowProps) {
   const palette = paletteOf(useTheme());
   const canvas = useRef<HTMLCanvasElement>(null);
   const axis = useMemo(() => new ValueAxis(), []);
+  const labels = useMemo(() => new AxisLabels(), []);
   const digits = row.series[0]?.field.digits ?? 2;
   const colourOf = (line: number) => palette.series[line % palette.series.length] ?? palette.text;
   useEffect(
@@ -70,14 +72,14 @@ export function LineRow({ stage, row, events }: RowProps) {
           )
         )
           return;
+        labels.draw(surface.context, surface, stage, lines, axis, digits, palette);
         drawLines(surface.context, surface, stage, lines, axis);
-        drawAxisLabels(surface.context, surface.height, axis, digits, palette);
       }),
-    [stage, row, palette, axis, digits, events],
+    [stage, row, palette, axis, labels, digits, events],
   );
   return (
     <RowFrame
-      title={row.title}
+      title={row.heading}
       detail={<LineValues stage={stage} row={row} colourOf={colourOf} />}
       height={row.series.length > 2 ? 84 : 64}
     >

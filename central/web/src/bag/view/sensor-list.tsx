@@ -1,6 +1,6 @@
 /** What the bag has, by topic, and what of it is shown. */
 import { useState } from 'react';
-import { formatNumber } from '../../format/format-value.ts';
+import { formatCount, formatNumber } from '../../format/format-value.ts';
 import type { BagInfo, TopicInfo } from '../reading/bag-model.ts';
 import { topicTitle, type ViewRow } from './view-rows.ts';
 
@@ -106,7 +106,7 @@ function topicFacts(topic: TopicInfo, durationS: number): string {
   const facts = [topic.type.split('/').at(-1) ?? ''];
   if (topic.kind === 'sound' && topic.rateHz > 0)
     facts.push(`${topic.channels} × ${formatNumber(topic.rateHz / 1000, topic.rateHz % 1000 === 0 ? 0 : 1)} kHz`);
-  if (topic.messages !== null) facts.push(`${formatNumber(topic.messages)} messages`);
+  if (topic.messages !== null) facts.push(formatCount(topic.messages, 'message'));
   if (rate !== null && topic.messages !== null && topic.messages > 1)
     facts.push(`${formatNumber(rate, rate < 10 ? 1 : 0)} Hz`);
   return facts.join(' · ');

@@ -14,7 +14,10 @@ export interface ViewRow {
   readonly id: string;
   readonly kind: 'wave' | 'lines';
   readonly topic: TopicInfo;
+  /** In a list under the topic's name. */
   readonly title: string;
+  /** Standing alone: with the sensor where others of the bag are called the same. */
+  readonly heading: string;
   readonly unit: string;
   readonly series: readonly RowSeries[];
   readonly usual: boolean;
@@ -25,12 +28,12 @@ const rowsAtFirst = 10;
 
 /** All rows of a bag: a channel of sound, or the fields of one topic that belong together. */
 export function rowsOf(info: BagInfo): ViewRow[] {
-  return info.topics.flatMap((topic) => {
+  const rows = info.topics.flatMap((topic) => {
     const groups = Map.groupBy(
       topic.fields.map((field, index) => ({ field, index })),
       ({ field }) => field.group,
     );
-    return [...groups].map(([group, members]): ViewRow => {
+    return [...groups].map(([group, members]): Omit<ViewRow, 'heading'> => {
       const series = members.slice(0, mostLines).map(({ field, index }) => ({
         key: { topic: topic.id, field: index },
         field,
@@ -51,6 +54,11 @@ export function rowsOf(info: BagInfo): ViewRow[] {
       };
     });
   });
+  const alike = Map.groupBy(rows, ({ title }) => title);
+  return rows.map((row) => ({
+    ...row,
+    heading: (alike.get(row.title)?.length ?? 0) > 1 ? `${topicTitle(row.topic)}: ${row.title}` : row.title,
+  }));
 }
 
 /** Rows to begin with: one channel of each sound, and what is usually wanted of everything else. */
