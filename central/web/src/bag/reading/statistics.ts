@@ -6,9 +6,9 @@ import type { Bag } from './bag.ts';
 import type { SeriesKey, SeriesStatistics } from './bag-model.ts';
 import { missingOf, type Numbered } from './missing-messages.ts';
 import { overviewStatistics } from './overview-statistics.ts';
+import { type Plan, planOf } from './plan.ts';
 import type { Track } from './track.ts';
 import { valuesOf } from './values-summary.ts';
-import { type Plan, planOf } from './view-reader.ts';
 
 /** Sound above this is summed up from the overview: all its samples have to be in memory at once. */
 const exactBytes = { sound: 40 * 1024 * 1024, numbers: 16 * 1024 * 1024 };

@@ -34,7 +34,11 @@ export function recordedColumns(track: Track, { fromS, toS, columnS, first, coun
   const changes = new Int32Array(count + 1);
   for (const place of track.within(fromS - columnS, toS + columnS)) {
     const begin = Math.floor((track.starts[place] as number) / columnS) - first;
-    const end = Math.floor(((track.ends[place] as number) + track.blockS - 1e-9) / columnS) - first;
+    const lastS = track.ends[place] as number;
+    const nextS = track.starts[place + 1] ?? Number.POSITIVE_INFINITY;
+    // Messages a little apart, as clocks are, are no pause: not more than half of one is missing.
+    const endS = nextS - lastS <= 1.5 * track.blockS ? Math.max(nextS, lastS + track.blockS) : lastS + track.blockS;
+    const end = Math.floor((endS - 1e-9) / columnS) - first;
     if (end < 0 || begin >= count) continue;
     changes[Math.max(0, begin)] = (changes[Math.max(0, begin)] as number) + 1;
     const behind = Math.max(Math.max(0, begin), Math.min(count - 1, end)) + 1;
