@@ -1,9 +1,11 @@
 /** Owns `fender bag cut` and `fender bag merge`: a new whole bag from chosen messages of one or more others. */
 
+import { bagFiles } from './bag-folder.ts';
 import { type BagSelection, BagSet, type SetDamage } from './bag-set.ts';
 import { type BagWriter, writeBag } from './bag-writer.ts';
 import { FileSource } from './byte-source.ts';
 import { RecordingError } from './error.ts';
+import { mergeMetadata, writeBeginnings } from './merge-metadata.ts';
 import { formatInputs, type Work } from './new-output.ts';
 
 /** What was made. */
@@ -17,6 +19,7 @@ export interface BagJoin {
   readonly problems: readonly string[];
 }
 
+const cutMetadata = 'fender.cut';
 /** Tells of the whole of its segment, so it would be wrong in another file. */
 const wholeSegmentAttachment = 'fender.overview';
 /** Counts the messages of the file that it is in: `ros2 bag` writes it. */
@@ -135,7 +138,27 @@ export async function bagCut(path: string, out: string, selection: BagSelection,
     ['to_ns', String(set.span.toNs ?? '')],
     ['topics', (selection.topics ?? []).join(' ')],
   ]);
-  return join([path], out, set, { name: 'fender.cut', values }, work);
+  return join([path], out, set, { name: cutMetadata, values }, work);
+}
+
+/** When the recordings begin that the files of `paths` are of, in log times: segments of one recording are one, wherever they lie. */
+async function recordingBeginnings(paths: readonly string[], set: BagSet): Promise<bigint[]> {
+  const beginnings = new Map<string, bigint>();
+  const files = new Map(set.files.map((file) => [file.name, file]));
+  for (const path of paths) {
+    for (const name of await bagFiles(path)) {
+      const { statistics, metadata = [] } = files.get(name) ?? {};
+      if (statistics === undefined || statistics.messageCount === 0n) continue;
+      const isCut = metadata.some((each) => each.name === cutMetadata);
+      const whole = metadata.find((each) => each.name === 'fender.recording')?.metadata.get('recording');
+      // What was cut away between two cuts of one recording was not lost.
+      const recording = isCut || whole === undefined ? path : whole;
+      const known = beginnings.get(recording);
+      const { messageStartTime } = statistics;
+      if (known === undefined || messageStartTime < known) beginnings.set(recording, messageStartTime);
+    }
+  }
+  return [...beginnings.values()];
 }
 
 /**
@@ -150,8 +173,11 @@ export async function bagMerge(
 ): Promise<BagJoin> {
   const set = await BagSet.open(paths, selection, work);
   refuseTwoTypes(set);
-  const values = new Map([['files', String(set.files.length)]]);
-  return join(paths, out, set, { name: 'fender.merge', values }, work);
+  const values = new Map([
+    ['files', String(set.files.length)],
+    ['beginnings_ns', writeBeginnings(await recordingBeginnings(paths, set))],
+  ]);
+  return join(paths, out, set, { name: mergeMetadata, values }, work);
 }
 
 /** What `fender bag cut` and `fender bag merge` print. */

@@ -9,6 +9,7 @@ import { type McapTypes, Opcode } from '@mcap/core';
 import { compressedAudioType, plainTopicOf } from '../sound/raw-audio.ts';
 import { foundNothing, notMcap, refuseForeign } from './bag-format.ts';
 import type { ByteSource } from './byte-source.ts';
+import { counted } from './counted.ts';
 import { type Finding, FindingList } from './finding.ts';
 import {
   type ChunkRecords,
@@ -18,6 +19,7 @@ import {
   readMessage,
   recordHeadBytes,
 } from './mcap-records.ts';
+import { mergeMetadata, readBeginnings } from './merge-metadata.ts';
 import { type Work, watched } from './new-output.ts';
 import { type ScanItem, scanRecords } from './scan.ts';
 import { SequenceCheck } from './sequence-check.ts';
@@ -61,6 +63,8 @@ class FileVerifier {
     startNs: null,
     endNs: null,
   };
+  /** Log times at which recordings begin that were merged into the file. */
+  readonly #beginnings: bigint[] = [];
   #crc = 0;
   /** The chunk whose message indexes may follow, with what they should say. */
   #current: { facts: ChunkFacts; records: ChunkRecords; seen: Set<number> } | null = null;
@@ -247,9 +251,13 @@ class FileVerifier {
         record: { ...record, data: new Uint8Array() },
         dataBytes: record.data.byteLength,
       });
-    else if (record.type === 'Metadata')
-      this.#facts.metadata.set(offset, { bytes: bytes.byteLength, name: record.name });
+    else if (record.type === 'Metadata') this.#metadata(record, bytes.byteLength, offset);
     else this.findings.error('record', offset, `${record.type} record in the data section`);
+  }
+
+  #metadata({ name, metadata }: McapTypes.Metadata, bytes: number, offset: number): void {
+    this.#facts.metadata.set(offset, { bytes, name });
+    if (name === mergeMetadata) this.#beginnings.push(...readBeginnings(metadata));
   }
 
   #schema(schema: McapTypes.Schema, offset: number): void {
@@ -300,10 +308,10 @@ class FileVerifier {
       check = new SequenceCheck();
       this.#sequences.set(topic, check);
     }
-    const gap = check.add(sequence);
+    const gap = check.add(sequence, logTimeNs, this.#beginnings);
     if (gap === null) return;
     this.missing.set(topic, (this.missing.get(topic) ?? 0) + gap.missing);
-    const text = `${topic}: ${gap.missing} messages are missing between sequence ${gap.after} and ${gap.before}`;
+    const text = `${topic}: ${counted(gap.missing, 'message')} ${gap.missing === 1 ? 'is' : 'are'} missing between sequence ${gap.after} and ${gap.before}`;
     this.findings.error('sequence-gap', offset, text);
   }
 

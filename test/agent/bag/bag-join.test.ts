@@ -171,6 +171,20 @@ describe('bag merge', () => {
     expect((await bagVerify(out)).findings.filter(({ code }) => code !== 'sequence-gap')).toEqual([]);
   });
 
+  test('of bags whose sequences run on from one to the next invents no loss, and keeps that inside each', async () => {
+    const folder = await scratchFolder();
+    const sounds = (from: number, to: number) => range(to - from, from).map((index) => soundMessage(index));
+    const paths = [
+      await file(folder, 'a.mcap', sounds(0, 20)),
+      await file(folder, 'b.mcap', sounds(27, 60)),
+      await file(folder, 'c.mcap', [...sounds(70, 80), ...sounds(85, 99)]),
+    ];
+    await bagMerge(paths.slice(0, 2), join(folder, 'two'));
+    expect((await bagVerify(join(folder, 'two'))).errors).toBe(0);
+    await bagMerge([join(folder, 'two'), paths[2] ?? ''], join(folder, 'all.mcap'));
+    expect((await bagVerify(join(folder, 'all.mcap'))).files[0]?.missing).toEqual({ '/uma8/audio': 5 });
+  });
+
   test('refuses a topic of two types, and names both bags', async () => {
     const folder = await scratchFolder();
     const temperature = temperatureMessage(0);
