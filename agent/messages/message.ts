@@ -10,7 +10,7 @@ export interface Message {
   readonly topic: string;
   /** ROS 2 type name: `foxglove_msgs/msg/RawAudio`. */
   readonly type: string;
-  /** Counts the messages of the topic from 0 (wraps at 2³²); a jump says how many were lost before the recorder. */
+  /** Counts the messages of the topic from 0 (wraps at 2³²); a jump says how many were lost before the recorder. A recording counts its own from 0. */
   readonly sequence: number;
   /** Time of the first measurement in the message. */
   readonly stamp: Stamp;

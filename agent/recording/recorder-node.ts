@@ -28,6 +28,7 @@ import { MessageRing, type RingBounds } from './message-ring.ts';
 import { Recorder, type RecorderOptions } from './recorder.ts';
 import { nextRecordingNumber, recordingName } from './recording-names.ts';
 import { repairDiagnostic, repairRecordings } from './repair-recordings.ts';
+import { SequenceBeginnings } from './sequence-beginnings.ts';
 import type { Snapshot, SnapshotRequest, TakeSnapshot } from './snapshot.ts';
 
 /** How to record. */
@@ -98,12 +99,15 @@ interface Running {
   readonly recorder: Recorder;
   /** What is older belongs to the recording before; null when there is none. */
   readonly first: Stamp | null;
+  readonly beginnings: SequenceBeginnings;
 }
 
 /** How long the recording before a step takes what was on its way. */
 const lateMs = 2_000;
 /** A clock that steps again and again has so many recordings open at most. */
 const maxRetiring = 3;
+/** Memory holds messages of so many recordings at most that it knows by their numbers; a clock steps more seldom. */
+const maxBeginnings = 16;
 /** Eight channels of sound fill a clip in 80 s. */
 const maxSnapshotS = 60;
 /** How long a recording that ended unfinished waits for each repair. */
@@ -128,6 +132,10 @@ export class RecorderNode {
   /** Recordings that take no more messages and are not closed yet. */
   readonly #ending = new Map<Recorder, Promise<boolean>>();
   #nextSequence = new Map<string, number>();
+  /** The sequence behind each topic's last message, recorded or not. */
+  readonly #published = new Map<string, number>();
+  /** Of recordings, the newest first. */
+  #beginnings: SequenceBeginnings[] = [];
   #recordings = 0;
   #snapshots = 0;
   /** Of recordings that have ended. */
@@ -163,7 +171,12 @@ export class RecorderNode {
   /** Takes a message; never waits and never throws. Its data must not change any more. */
   write(message: Message): void {
     this.#ring.push(message);
+    this.#published.set(message.topic, (message.sequence + 1) >>> 0);
     if (this.#current === null) return;
+    const { first, beginnings } = this.#current;
+    if (first !== null && this.#recordingBefore(first, message.stamp) !== undefined) {
+      beginnings.leaveOut(message.topic, message.sequence);
+    }
     const levels = levelsOf(message.topic, message.type, message.data);
     const recorded: RecordedMessage = levels === null ? message : { ...message, levels };
     if (this.#packer === null) this.#record(recorded);
@@ -236,7 +249,9 @@ export class RecorderNode {
     const options: ClipOptions = { vehicle, clipFolder, metadata, ...(unpack && { unpack }) };
     const isOfThisBoot = range.bootId === this.#bootId;
     const { startMonotonicNs, endMonotonicNs } = range;
-    const recent = isOfThisBoot ? this.#ring.span(startMonotonicNs, endMonotonicNs).map(toClipMessage) : [];
+    const recent = isOfThisBoot
+      ? this.#ring.span(startMonotonicNs, endMonotonicNs).map((each) => this.#toClipMessage(each))
+      : [];
     if (isOfThisBoot && this.#ring.covers(startMonotonicNs)) return writeClip(recent, range, options);
     await this.repairs;
     await Promise.all([
@@ -316,8 +331,10 @@ export class RecorderNode {
     const id = recordingName((first ?? this.#clock.now()).capturedAtNs, this.#number);
     this.#number += 1;
     this.#recordings += 1;
-    const recorder = new Recorder(this.#folder, id, this.#options, this.#clock, this.#nextSequence);
-    this.#current = { recorder, first: first ?? null };
+    const beginnings = new SequenceBeginnings(this.#published);
+    this.#beginnings = [beginnings, ...this.#beginnings].slice(0, maxBeginnings);
+    const recorder = new Recorder(this.#folder, id, this.#options, this.#clock, this.#nextSequence, beginnings);
+    this.#current = { recorder, first: first ?? null, beginnings };
     this.#tell('ok', 'ok', `${id} is recorded`);
   }
 
@@ -330,7 +347,7 @@ export class RecorderNode {
 
   #writeLate(message: RecordedMessage, current: Recorder, first: Stamp): void {
     const { stamp } = message;
-    const before = this.#retiring.find((each) => each.first === null || each.first.monotonicNs <= stamp.monotonicNs);
+    const before = this.#recordingBefore(first, stamp);
     if (before !== undefined) {
       before.recorder.write(message);
       return;
@@ -338,6 +355,12 @@ export class RecorderNode {
     // Its own recording has ended: it is logged by the clock of this one, so that time only rises there.
     const capturedAtNs = first.capturedAtNs - (first.monotonicNs - stamp.monotonicNs);
     current.write({ ...message, stamp: { ...stamp, capturedAtNs } });
+  }
+
+  /** The recording that a message belongs to which is older than the `first` of the one that runs, while it takes any. */
+  #recordingBefore(first: Stamp, stamp: Stamp): Running | undefined {
+    if (first.monotonicNs <= stamp.monotonicNs) return undefined;
+    return this.#retiring.find((each) => each.first === null || each.first.monotonicNs <= stamp.monotonicNs);
   }
 
   #retire(running: Running): void {
@@ -407,9 +430,14 @@ export class RecorderNode {
       code === 'stopped' ? 'Start it again: fender record start. It starts by itself when the agent does.' : '';
     this.#options.onDiagnostic?.({ source: 'recorder', level, code, message, cure, values: {} });
   }
-}
 
-function toClipMessage({ topic, type, sequence, stamp, data, foreign }: Message): ClipMessage {
-  const { monotonicNs, capturedAtNs } = stamp;
-  return { topic, type, sequence, monotonicNs, recordedNs: loggedNs(capturedAtNs), data, ...(foreign && { foreign }) };
+  /** A message of memory as its recording counts it; one published while nothing was recorded goes on from the recording before. */
+  #toClipMessage(message: Message): ClipMessage {
+    const { topic, sequence, stamp } = message;
+    const beginnings = this.#beginnings.find((each) => each.includes(topic, sequence)) ?? this.#beginnings.at(-1);
+    const { type, sequence: number, data, foreign } = beginnings?.renumbered(message) ?? message;
+    const { monotonicNs, capturedAtNs } = stamp;
+    const recordedNs = loggedNs(capturedAtNs);
+    return { topic, type, sequence: number, monotonicNs, recordedNs, data, ...(foreign && { foreign }) };
+  }
 }

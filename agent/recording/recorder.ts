@@ -17,6 +17,7 @@ import { ChunkQueue, type RecordedMessage } from './chunk-queue.ts';
 import { LossLedger, type TopicLoss } from './loss-ledger.ts';
 import { nextRecordingNumber, recordingName } from './recording-names.ts';
 import { SegmentLoop } from './segment-loop.ts';
+import { SequenceBeginnings } from './sequence-beginnings.ts';
 
 /** How to record. Times in milliseconds, sizes in bytes; what is not given is taken from `recorderDefaults`. */
 export interface RecorderOptions {
@@ -86,6 +87,7 @@ export class Recorder {
   readonly #channels: ChannelTable;
   readonly #queue: ChunkQueue;
   readonly #loss: LossLedger;
+  readonly #beginnings: SequenceBeginnings;
   readonly #loop: SegmentLoop;
   #closed = false;
   #closing: Promise<boolean> | null = null;
@@ -97,6 +99,7 @@ export class Recorder {
   /**
    * Begins a recording: its folder `recordingId` in `recordings` is made with its first segment.
    * @param nextSequence which sequence each topic gives next: handed on from the recording that this one follows without a gap.
+   * @param beginnings which sequence of each topic is 0 in the recording.
    */
   constructor(
     recordings: string,
@@ -104,6 +107,7 @@ export class Recorder {
     options: RecorderOptions,
     clock: Clock,
     nextSequence = new Map<string, number>(),
+    beginnings = new SequenceBeginnings(),
   ) {
     const settings = { ...recorderDefaults, ...options };
     this.recordingId = recordingId;
@@ -112,6 +116,7 @@ export class Recorder {
     this.#channels = new ChannelTable(options.schemaText);
     this.#queue = new ChunkQueue(settings.maxQueueBytes);
     this.#loss = new LossLedger(nextSequence);
+    this.#beginnings = beginnings;
     const parts = { queue: this.#queue, channels: this.#channels, loss: this.#loss, clock };
     this.#loop = new SegmentLoop(join(recordings, recordingId), parts, {
       ...settings,
@@ -148,7 +153,7 @@ export class Recorder {
     this.#loss.arrived(plainTopicOf(message.topic), message.sequence);
     const kind = this.#queue.add(
       this.#channels.entry(message.topic, message.type, message.foreign).channel.id,
-      message,
+      this.#beginnings.renumbered(message),
     );
     if (kind === null) {
       this.#dropped(message.topic);

@@ -1,11 +1,20 @@
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parse as parseMsg } from '@foxglove/rosmsg';
+import { MessageReader } from '@foxglove/rosmsg2-serialization';
 import type { McapTypes } from '@mcap/core';
 import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
+import { bagVerify } from '../../../agent/bag/bag-check.ts';
+import { bagMerge } from '../../../agent/bag/bag-merge.ts';
 import { SystemClock } from '../../../agent/clock.ts';
 import type { Message } from '../../../agent/messages/message.ts';
-import { encodeRawAudio, encodeTimeReference } from '../../../agent/messages/messages.ts';
+import {
+  encodeRawAudio,
+  encodeSynchronizedSet,
+  encodeTimeReference,
+  schemaTexts,
+} from '../../../agent/messages/messages.ts';
 import type { ClipRange } from '../../../agent/recording/clip.ts';
 import type { RecorderNode } from '../../../agent/recording/recorder-node.ts';
 import type { Stamp } from '../../../drivers/sample.ts';
@@ -121,7 +130,8 @@ describe('a step of the clock', () => {
     expect(ids.map((id) => id.slice(-6))).toEqual(['000001', '000002']);
     const [before, after] = await Promise.all(ids.map((id) => messagesOf(folder, id)));
     expect(sequencesOf(before ?? [], '/uma8/audio')).toEqual(range(21));
-    expect(sequencesOf(after ?? [], '/uma8/audio')).toEqual(range(20, 21));
+    expect(sequencesOf(after ?? [], '/uma8/audio')).toEqual(range(20));
+    expect(after?.find(({ topic }) => topic === '/fender/time_reference')?.sequence).toBe(0);
     for (const messages of [before ?? [], after ?? []]) {
       expect(rising(messages, '/uma8/audio')).toBe(true);
       expect(rising(messages, '/fender/time_reference')).toBe(true);
@@ -151,7 +161,7 @@ describe('a step of the clock', () => {
     const ids = await recordingsIn(folder);
     expect(ids.map((id) => id.slice(-6))).toEqual(['000001', '000006']);
     const last = await messagesOf(folder, ids[1] ?? '');
-    expect(sequencesOf(last, '/uma8/audio')).toEqual([3, 4, 5, 6]);
+    expect(sequencesOf(last, '/uma8/audio')).toEqual(range(4));
     expect(rising(last, '/uma8/audio')).toBe(true);
     expect(node.stats().lostMessages).toBe(0);
   });
@@ -173,11 +183,11 @@ describe('a step of the clock', () => {
     const next = await openNode(folder, { ring: { maxAgeMs: 0, maxBytes: 0 } }, vehicle.clock);
     const fromSegments = await readFileIndexed((await next.cutClip(asked)).path);
     expect(fromSegments).toEqual(fromMemory);
-    expect(sequencesOf(fromMemory, '/uma8/audio')).toEqual(range(30, 10));
+    const heard = fromMemory.filter(({ topic }) => topic === '/uma8/audio');
+    expect(heard.map(({ sequence }) => sequence)).toEqual([...range(15, 10), ...range(15)]);
     const anchor = vehicle.stamps[20] as Stamp;
-    for (const { topic, sequence, logTime } of fromMemory) {
-      if (topic !== '/uma8/audio') continue;
-      const { monotonicNs } = vehicle.stamps[sequence] as Stamp;
+    for (const [index, { logTime }] of heard.entries()) {
+      const { monotonicNs } = vehicle.stamps[10 + index] as Stamp;
       expect(logTime).toBe(anchor.capturedAtNs + (monotonicNs - anchor.monotonicNs));
     }
     await expect(next.cutClip({ ...asked, bootId: 'another boot' })).rejects.toMatchObject({ code: 'not-covered' });
@@ -204,9 +214,77 @@ describe('a stopped recording', () => {
     for (const index of range(5, 10)) node.write(sound(index));
     await node.close();
     expect(sequencesOf(await messagesOf(folder, firstRecording), '/uma8/audio')).toEqual(range(5));
-    expect(sequencesOf(await messagesOf(folder, second), '/uma8/audio')).toEqual(range(5, 10));
+    expect(sequencesOf(await messagesOf(folder, second), '/uma8/audio')).toEqual(range(5));
     expect(node.stats()).toMatchObject({ state: 'closed', recordings: 2, messages: 11, lostMessages: 0 });
     await expect(node.start()).rejects.toMatchObject({ code: 'closed' });
+  });
+
+  test('becomes one bag with the next, in which nothing is missing but what was lost inside', async () => {
+    const folder = await scratchFolder();
+    const vehicle = new Vehicle();
+    const node = await openNode(folder, {}, vehicle.clock);
+    vehicle.record(node, 30);
+    await node.stop();
+    vehicle.record(node, 10);
+    await node.start();
+    vehicle.record(node, 20);
+    // Lost on the way to the recorder.
+    vehicle.sound(vehicle.clock.now());
+    vehicle.record(node, 20);
+    await node.close();
+    const paths = (await recordingsIn(folder)).map((id) => join(folder, 'recordings', id));
+    expect((await bagVerify(paths[0] ?? '')).errors).toBe(0);
+    await bagMerge(paths, join(folder, 'both'));
+    const { findings } = await bagVerify(join(folder, 'both'));
+    expect(findings.filter(({ severity }) => severity === 'error').map(({ message }) => message)).toEqual([
+      '/uma8/audio: 1 message is missing between sequence 19 and 21',
+    ]);
+  });
+
+  test('leaves the members of synchronised sets where the next one counts them', async () => {
+    const folder = await scratchFolder();
+    const node = await openNode(folder);
+    const topic = '/fender/sets';
+    const set = (sequence: number, heard: number, felt: number): Message => {
+      const { stamp } = sound(heard);
+      const members = [
+        { topic: '/uma8/audio', sequence: heard, stamp },
+        { topic: '/bme680/temperature', sequence: felt, stamp },
+      ];
+      const data = encodeSynchronizedSet({ stamp, missedBefore: 0, members, skewNs: 0n });
+      return { topic, type: 'fender_msgs/msg/SynchronizedSet', sequence, stamp, data };
+    };
+    for (const index of range(5)) node.write(sound(index));
+    node.write(temperature(0));
+    node.write(set(0, 4, 0));
+    await node.stop();
+    const second = await node.start();
+    // A set may come before its last member does.
+    node.write(temperature(1));
+    node.write(set(1, 5, 1));
+    node.write(sound(5));
+    const { bootId, monotonicNs } = sound(0).stamp;
+    const whole = {
+      bootId,
+      startMonotonicNs: monotonicNs,
+      endMonotonicNs: monotonicNs + secondNs,
+      anchor: sound(0).stamp,
+    };
+    const clip = await readFileIndexed((await node.cutClip(whole)).path);
+    await node.close();
+    const sequences = (messages: readonly ReadMessage[]): number[][] => {
+      const reader = new MessageReader(parseMsg(schemaTexts['fender_msgs/msg/SynchronizedSet'], { ros2: true }));
+      return messages
+        .filter((each) => each.topic === topic)
+        .map(({ data }) => [...reader.readMessage<{ sequences: Uint32Array }>(data).sequences]);
+    };
+    expect(sequences(await messagesOf(folder, firstRecording))).toEqual([[4, 0]]);
+    expect(sequences(await messagesOf(folder, second))).toEqual([[0, 0]]);
+    expect(sequencesOf(await messagesOf(folder, second), '/uma8/audio')).toEqual([0]);
+    expect(sequences(clip)).toEqual([
+      [4, 0],
+      [0, 0],
+    ]);
   });
 
   test('leaves memory at work: clips hold what was not recorded', async () => {
