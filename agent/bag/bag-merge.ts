@@ -1,5 +1,9 @@
 /** Owns `fender bag cut` and `fender bag merge`: a new whole bag from chosen messages of one or more others. */
 
+import type { McapTypes } from '@mcap/core';
+import { type Levels, levelsOf } from '../sound/levels.ts';
+import { Overview, overviewName } from '../sound/overview.ts';
+import { compressedAudioType, plainTopicOf } from '../sound/raw-audio.ts';
 import { bagFiles } from './bag-folder.ts';
 import { type BagSelection, BagSet, type SetDamage } from './bag-set.ts';
 import { type BagWriter, writeBag } from './bag-writer.ts';
@@ -7,6 +11,7 @@ import { FileSource } from './byte-source.ts';
 import { RecordingError } from './error.ts';
 import { mergeMetadata, writeBeginnings } from './merge-metadata.ts';
 import { formatInputs, type Work } from './new-output.ts';
+import { earliest } from './time-span.ts';
 
 /** What was made. */
 export interface BagJoin {
@@ -20,10 +25,12 @@ export interface BagJoin {
 }
 
 const cutMetadata = 'fender.cut';
-/** Tells of the whole of its segment, so it would be wrong in another file. */
-const wholeSegmentAttachment = 'fender.overview';
-/** Counts the messages of the file that it is in: `ros2 bag` writes it. */
-const wholeFileMetadata = 'rosbag2';
+const lossMetadata = 'fender.loss';
+/**
+ * Tells of the whole of its file or segment, so it would be wrong in another: `ros2 bag` counts messages in its own. What the recorder
+ * counted as lost is summed up where whole recordings are joined.
+ */
+const wholeFileMetadata: ReadonlySet<string> = new Set(['rosbag2', 'fender.synchroniser', lossMetadata]);
 
 /** The profile of a bag made of all files. @throws RecordingError `not-joinable` */
 function joinedProfile(set: BagSet): string {
@@ -77,7 +84,7 @@ async function copyAll(set: BagSet, writer: BagWriter, work: Work): Promise<Map<
     );
   });
   for (const { name, attachments } of set.files) {
-    const wanted = attachments.filter((attachment) => attachment.name !== wholeSegmentAttachment);
+    const wanted = attachments.filter((attachment) => attachment.name !== overviewName);
     if (wanted.length === 0) continue;
     const source = await FileSource.open(name);
     try {
@@ -91,27 +98,45 @@ async function copyAll(set: BagSet, writer: BagWriter, work: Work): Promise<Map<
     }
   }
   const counts = new Map<string, number>();
+  const overview = new Overview();
   for await (const { file, channel, message } of set.messages(work)) {
+    const levels = await levelsIn(channel, set.files[file]?.schemas.get(channel.schemaId)?.name ?? '', message.data);
+    if (levels !== null) overview.add(levels, message.logTimeNs);
     await writer.add(ids[file]?.get(message.channelId) ?? 0, message);
     counts.set(channel.topic, (counts.get(channel.topic) ?? 0) + 1);
   }
+  const attachment = overview.attachment();
+  if (attachment !== null) await writer.addNewAttachment(attachment);
   return counts;
+}
+
+/** What a message adds to the overview, sound in FLAC too; null for what adds nothing, and what cannot be read. */
+async function levelsIn(
+  { topic, messageEncoding }: McapTypes.Channel,
+  type: string,
+  data: Uint8Array,
+): Promise<Levels | null> {
+  if (messageEncoding !== 'cdr') return null;
+  if (type !== compressedAudioType) return levelsOf(topic, type, data);
+  const { plainSound } = await import('../sound/plain-sound.ts');
+  const plain = await plainSound({ topic, type, data }).catch(() => null);
+  return plain === null ? null : levelsOf(plain.topic, plain.type, plain.data);
 }
 
 async function join(
   paths: readonly string[],
   out: string,
   set: BagSet,
-  record: { name: string; values: ReadonlyMap<string, string> },
+  records: Readonly<Record<string, ReadonlyMap<string, string>>>,
   work: Work,
 ): Promise<BagJoin> {
   return writeBag(out, paths, joinedProfile(set), work, async (writer) => {
     for (const { metadata } of set.files) {
       for (const each of metadata) {
-        if (each.name !== wholeFileMetadata) await writer.addMetadata(each.name, each.metadata);
+        if (!wholeFileMetadata.has(each.name)) await writer.addMetadata(each.name, each.metadata);
       }
     }
-    await writer.addMetadata(record.name, record.values);
+    for (const [name, values] of Object.entries(records)) await writer.addMetadata(name, values);
     const counts = await copyAll(set, writer, work);
     if (writer.messages === 0) {
       const found = set.files.length === 1 ? paths.join(' ') : `${set.files.length} files`;
@@ -138,27 +163,56 @@ export async function bagCut(path: string, out: string, selection: BagSelection,
     ['to_ns', String(set.span.toNs ?? '')],
     ['topics', (selection.topics ?? []).join(' ')],
   ]);
-  return join([path], out, set, { name: cutMetadata, values }, work);
+  return join([path], out, set, { [cutMetadata]: values }, work);
 }
 
-/** When the recordings begin that the files of `paths` are of, in log times: segments of one recording are one, wherever they lie. */
-async function recordingBeginnings(paths: readonly string[], set: BagSet): Promise<bigint[]> {
-  const beginnings = new Map<string, bigint>();
+/** One of the recordings that bags are of. */
+interface JoinedRecording {
+  /** Log time of its first message; null without any. */
+  startNs: bigint | null;
+  /** What its recorder says was lost, by topic; null when it says nothing, or nothing of what is here. */
+  loss: ReadonlyMap<string, string> | null;
+}
+
+/** The recordings that the files of `paths` are of: segments of one recording are one, wherever they lie. */
+async function recordingsOf(paths: readonly string[], set: BagSet): Promise<Map<string, JoinedRecording>> {
+  const recordings = new Map<string, JoinedRecording>();
   const files = new Map(set.files.map((file) => [file.name, file]));
   for (const path of paths) {
     for (const name of await bagFiles(path)) {
       const { statistics, metadata = [] } = files.get(name) ?? {};
-      if (statistics === undefined || statistics.messageCount === 0n) continue;
       const isCut = metadata.some((each) => each.name === cutMetadata);
       const whole = metadata.find((each) => each.name === 'fender.recording')?.metadata.get('recording');
       // What was cut away between two cuts of one recording was not lost.
-      const recording = isCut || whole === undefined ? path : whole;
-      const known = beginnings.get(recording);
-      const { messageStartTime } = statistics;
-      if (known === undefined || messageStartTime < known) beginnings.set(recording, messageStartTime);
+      const key = isCut || whole === undefined ? path : whole;
+      const startNs = statistics === undefined || statistics.messageCount === 0n ? null : statistics.messageStartTime;
+      const known = recordings.get(key);
+      // Each segment says what was lost since the recording began, the last of its records all of it.
+      const loss = metadata.findLast((each) => each.name === lossMetadata)?.metadata ?? known?.loss ?? null;
+      recordings.set(key, { startNs: earliest([known?.startNs ?? null, startNs]), loss: isCut ? null : loss });
     }
   }
-  return [...beginnings.values()];
+  return recordings;
+}
+
+/** What was lost in all recordings, of the wanted topics; null when one does not say. */
+function joinedLoss(recordings: readonly JoinedRecording[], set: BagSet): Map<string, string> | null {
+  const topics = new Set(set.files.flatMap((_, file) => set.channels(file).map(({ topic }) => plainTopicOf(topic))));
+  const sums = new Map<string, Map<string, number>>();
+  for (const { loss } of recordings) {
+    if (loss === null) return null;
+    for (const [topic, text] of loss) {
+      if (!topics.has(plainTopicOf(topic))) continue;
+      const counts = sums.get(topic) ?? new Map<string, number>();
+      sums.set(topic, counts);
+      for (const [, reason = '', count = ''] of text.matchAll(/(\w+)=(\d{1,15})\b/g)) {
+        counts.set(reason, (counts.get(reason) ?? 0) + Number(count));
+      }
+    }
+  }
+  const text = (counts: ReadonlyMap<string, number>): string =>
+    [...counts].map(([reason, count]) => `${reason}=${count}`).join(' ');
+  return new Map([...sums].map(([topic, counts]) => [topic, text(counts)]));
 }
 
 /**
@@ -173,11 +227,17 @@ export async function bagMerge(
 ): Promise<BagJoin> {
   const set = await BagSet.open(paths, selection, work);
   refuseTwoTypes(set);
+  const recordings = await recordingsOf(paths, set);
   const values = new Map([
     ['files', String(set.files.length)],
-    ['beginnings_ns', writeBeginnings(await recordingBeginnings(paths, set))],
+    [
+      'beginnings_ns',
+      writeBeginnings([...recordings].flatMap(([, { startNs }]) => (startNs === null ? [] : [startNs]))),
+    ],
   ]);
-  return join(paths, out, set, { name: mergeMetadata, values }, work);
+  const isWhole = selection.from === undefined && selection.to === undefined;
+  const loss = isWhole ? joinedLoss([...recordings.values()], set) : null;
+  return join(paths, out, set, { [mergeMetadata]: values, ...(loss && { [lossMetadata]: loss }) }, work);
 }
 
 /** What `fender bag cut` and `fender bag merge` print. */

@@ -12,7 +12,7 @@ import { ChunkDraft } from './chunk-draft.ts';
 import { createDurable, type DurableHandle, writeFully } from './durable-file.ts';
 import { RecordingError } from './error.ts';
 import { parseForeignYaml } from './foreign-yaml.ts';
-import { McapBuilder } from './mcap-builder.ts';
+import { type Attachment, McapBuilder } from './mcap-builder.ts';
 import { parseRecordBytes, type RawMessage } from './mcap-records.ts';
 import { type Work, writeNewFile, writeNewFolder } from './new-output.ts';
 import type { AttachmentPlace } from './rebuild.ts';
@@ -95,6 +95,11 @@ export class BagWriter {
     if (record.type !== 'Attachment') return false;
     await this.#write(this.#builder.copiedAttachment(record, bytes));
     return true;
+  }
+
+  /** Adds an attachment that was made for this file. */
+  async addNewAttachment(attachment: Attachment): Promise<void> {
+    await this.#write(this.#builder.attachment(attachment));
   }
 
   /** Adds a message to the channel `channelId` of this file. Its data must not change afterwards. */

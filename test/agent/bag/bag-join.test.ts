@@ -10,7 +10,15 @@ import { bagCut, bagMerge, formatJoin } from '../../../agent/bag/bag-merge.ts';
 import { bagRecover } from '../../../agent/bag/bag-recover.ts';
 import { recordHeadBytes } from '../../../agent/bag/mcap-records.ts';
 import { parseMoment } from '../../../agent/bag/time-span.ts';
-import { type ReadMessage, range, readFileIndexed, readStream } from '../recording/recording-fixtures.ts';
+import { openNode } from '../recording/node-fixtures.ts';
+import {
+  type ReadMessage,
+  range,
+  readFileIndexed,
+  readStream,
+  sound,
+  temperature,
+} from '../recording/recording-fixtures.ts';
 import { scratchFolder } from '../recording/scratch-folder.ts';
 import { driveMessages, type MadeMessage, madeBag, soundMessage, startNs, temperatureMessage } from './bag-fixtures.ts';
 
@@ -47,6 +55,15 @@ const keys = (messages: readonly { topic: string; sequence: number; data: Uint8A
 
 function inOrder(messages: readonly ReadMessage[]): boolean {
   return messages.every(({ logTime }, index) => index === 0 || logTime >= (messages[index - 1]?.logTime ?? 0n));
+}
+
+interface OverviewDocument {
+  readonly series: readonly { readonly topic: string; readonly count: readonly number[] }[];
+}
+
+async function overviewOf(path: string): Promise<OverviewDocument> {
+  const found = readStream(await readFile(path)).find((record) => record.type === 'Attachment');
+  return JSON.parse(new TextDecoder().decode(found?.type === 'Attachment' ? found.data : undefined));
 }
 
 describe('bag cut', () => {
@@ -183,6 +200,38 @@ describe('bag merge', () => {
     expect((await bagVerify(join(folder, 'two'))).errors).toBe(0);
     await bagMerge([join(folder, 'two'), paths[2] ?? ''], join(folder, 'all.mcap'));
     expect((await bagVerify(join(folder, 'all.mcap'))).files[0]?.missing).toEqual({ '/uma8/audio': 5 });
+  });
+
+  test('has the overview of all of it, and what was lost in all, but nothing that was counted in one segment', async () => {
+    const folder = await scratchFolder();
+    const node = await openNode(folder, {
+      segmentMetadata: () => ({ 'fender.synchroniser': new Map([['sets', '3']]) }),
+    });
+    for (const index of [0, 1, 2, 5, 6]) node.write(sound(index));
+    await node.stop();
+    await node.start();
+    for (const index of [7, 8, 9, 11]) node.write(sound(index));
+    node.write(temperature(2));
+    await node.close();
+    const recordings = join(folder, 'recordings');
+    const paths = (await readdir(recordings)).sort().map((name) => join(recordings, name));
+    const out = join(folder, 'both.mcap');
+    await bagMerge(paths, out);
+    const { attachments, metadata } = await bagInfo(out);
+    expect(attachments.map(({ name }) => name)).toEqual(['fender.overview']);
+    const values = (name: string) => metadata.filter((each) => each.name === name).map((each) => each.values);
+    expect(values('fender.loss')).toEqual([{ '/uma8/audio': 'gap=3 queue=0 space=0 write=0' }]);
+    expect(values('fender.synchroniser')).toEqual([]);
+    const overview = await overviewOf(out);
+    expect(overview.series.map(({ topic }) => topic)).toEqual(['/bme680/temperature', ...Array(8).fill('/uma8/audio')]);
+    expect(overview.series.at(-1)?.count).toEqual([8 * 4800, 4800, 0]);
+
+    const piece = join(folder, 'piece');
+    await bagCut(out, piece, { from: '600ms', to: '850ms' });
+    const cut = await bagInfo(join(piece, 'piece_0.mcap'));
+    expect(cut.metadata.map(({ name }) => name)).not.toContain('fender.loss');
+    expect((await overviewOf(join(piece, 'piece_0.mcap'))).series[0]?.count).toEqual([3 * 4800]);
+    expect(await bagVerify(piece)).toMatchObject({ errors: 0 });
   });
 
   test('refuses a topic of two types, and names both bags', async () => {
