@@ -5,10 +5,12 @@ import { basename, join } from 'node:path';
 import { type FolderMetadata, metadataName, readFolderMetadata, someBagFiles } from './bag-folder.ts';
 import { type FileCheck, type TopicSequences, verifySource } from './bag-verify.ts';
 import { FileSource } from './byte-source.ts';
+import { counted } from './counted.ts';
 import { RecordingError } from './error.ts';
 import { type Finding, FindingList } from './finding.ts';
 import type { Work } from './new-output.ts';
 import { activeSuffix } from './repair.ts';
+import { recoverCure } from './shell-word.ts';
 import { earliest, latest } from './time-span.ts';
 
 /** What a check of one path found: a file, or a folder with its segments. */
@@ -90,7 +92,7 @@ async function checkMetadata(
   try {
     metadata = await readFolderMetadata(folder);
   } catch (error) {
-    list.error('metadata', null, (error as Error).message);
+    list.error('metadata', null, (error as Error).message.replace(`${join(folder, metadataName)}: `, ''));
     return;
   }
   if (metadata === null) {
@@ -154,25 +156,39 @@ function compareCounts(information: unknown, checks: readonly FileCheck[], list:
   }
 }
 
-/** Findings that a recovered bag does not have. */
-const damageCodes: ReadonlySet<string> = new Set(['damage', 'cut-off']);
+/** Findings that a recovered bag does not have: what is readable is kept, everything about it made anew. */
+const curedCodes: ReadonlySet<string> = new Set([
+  'damage',
+  'cut-off',
+  'header',
+  'data-crc',
+  'message-index',
+  'summary',
+  'summary-crc',
+  'footer',
+  'statistics',
+  'chunk-index',
+  'attachment-index',
+  'metadata-index',
+  'summary-offset',
+  'metadata',
+]);
 
 /** What `fender bag verify` prints. */
 export function formatCheck(check: BagCheck): string {
   const messages = check.files.reduce((sum, file) => sum + file.messages, 0);
   const bytes = check.files.reduce((sum, file) => sum + file.bytes, 0);
   const notes = check.findings.filter(({ severity }) => severity === 'note').length;
-  const counted = (count: number, what: string): string =>
-    `${count === 0 ? 'no' : count} ${what}${count === 1 ? '' : 's'}`;
-  const found = `${counted(check.errors, 'error')}, ${counted(notes, 'note')}`;
-  const read = `${counted(check.files.length, 'file')}, ${counted(messages, 'message')}, ${bytes} bytes read`;
+  const orNo = (count: number, what: string): string => (count === 0 ? `no ${what}s` : counted(count, what));
+  const found = `${orNo(check.errors, 'error')}, ${orNo(notes, 'note')}`;
+  const read = `${orNo(check.files.length, 'file')}, ${orNo(messages, 'message')}, ${counted(bytes, 'byte')} read`;
   const lines = [`${check.path}: ${found}; ${read}`];
   for (const { file, offset, severity, code, message } of check.findings) {
     const where = check.files.length > 1 || offset === null ? `${basename(file)} ` : '';
     const place = offset === null ? where.trim() : `${where}offset ${offset}`;
     lines.push(`  ${severity}  ${code}  ${place}: ${message}`);
   }
-  const isDamaged = check.findings.some(({ severity, code }) => severity === 'error' && damageCodes.has(code));
-  if (isDamaged) lines.push(`  \`fender bag recover ${check.path} NEW\` writes all that is readable as a whole bag`);
+  const isCured = check.findings.some(({ severity, code }) => severity === 'error' && curedCodes.has(code));
+  if (isCured) lines.push(`  ${recoverCure(check.path)}`);
   return `${lines.join('\n')}\n`;
 }

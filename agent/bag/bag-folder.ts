@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { sqliteCure } from './bag-format.ts';
 import { RecordingError, systemCode } from './error.ts';
 import { parseForeignYaml } from './foreign-yaml.ts';
+import { shellWord } from './shell-word.ts';
 
 /** Name of the file that makes a folder a rosbag2 bag. */
 export const metadataName = 'metadata.yaml';
@@ -36,7 +37,7 @@ export async function readFolderMetadata(folder: string): Promise<FolderMetadata
   try {
     document = parseForeignYaml(text);
   } catch (cause) {
-    throw wrong(`something else: ${(cause as Error).message.split('\n')[0]}`);
+    throw wrong(`something else: ${(cause as Error).message.split('\n')[0]?.replace(/:$/, '')}`);
   }
   const information = (document as { rosbag2_bagfile_information?: unknown } | null)?.rosbag2_bagfile_information;
   if (typeof information !== 'object' || information === null) throw wrong('other keys');
@@ -67,7 +68,7 @@ async function refuseFolder(folder: string, names: readonly string[]): Promise<v
   if (packed !== undefined) {
     throw new RecordingError(
       'nothing-readable',
-      `${join(folder, packed)}: expected an MCAP file, found one compressed as a whole. Unpack it first: \`zstd -d --rm ${join(folder, packed)}\``,
+      `${join(folder, packed)}: expected an MCAP file, found one compressed as a whole. Unpack it first: \`zstd -d --rm ${shellWord(join(folder, packed))}\``,
     );
   }
 }
@@ -93,12 +94,14 @@ export async function bagFiles(path: string): Promise<string[]> {
   return segments.map((name) => join(path, name));
 }
 
-/** As `bagFiles` of all paths, each with one file at least. @throws RecordingError as `bagFiles`; `usage` for one without any. */
+/** As `bagFiles` of all paths, each with one file at least. @throws RecordingError as `bagFiles`; `nothing-readable` for one without any. */
 export async function someBagFiles(paths: readonly string[]): Promise<string[]> {
   const files: string[] = [];
   for (const path of paths) {
     const found = await bagFiles(path);
-    if (found.length === 0) throw new RecordingError('usage', `${path}: expected MCAP files (*.mcap), found none`);
+    if (found.length === 0) {
+      throw new RecordingError('nothing-readable', `${path}: expected MCAP files (*.mcap), found none`);
+    }
     files.push(...found);
   }
   return files;

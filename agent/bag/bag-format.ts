@@ -4,15 +4,17 @@ import type { ByteSource } from './byte-source.ts';
 import { RecordingError } from './error.ts';
 import { magicBytes } from './mcap-records.ts';
 import type { RebuildReport } from './rebuild.ts';
+import { shellWord } from './shell-word.ts';
 
 /** How to make MCAP of a rosbag2 bag of the sqlite3 storage; `path` is the bag's folder or file. */
 export function sqliteCure(path: string): string {
+  const bag = shellWord(path);
   return [
     'Convert it where ROS 2 is:',
     `  printf 'output_bags:\\n- uri: converted\\n  storage_id: mcap\\n  all: true\\n  all_topics: true\\n' > to-mcap.yaml`,
-    `  ros2 bag convert -i ${path} -o to-mcap.yaml`,
+    `  ros2 bag convert -i ${bag} -o to-mcap.yaml`,
     'or without ROS 2 (pip install rosbags):',
-    `  rosbags-convert --src ${path} --dst converted --dst-storage mcap`,
+    `  rosbags-convert --src ${bag} --dst converted --dst-storage mcap`,
   ].join('\n');
 }
 
@@ -58,7 +60,7 @@ export async function notMcap(source: ByteSource): Promise<RecordingError> {
   }
   return new RecordingError(
     'not-mcap',
-    `${source.name}: expected the MCAP magic ${expected} at offset 0, found ${found}, and no record in ${source.size} bytes`,
+    `${source.name}: expected the MCAP magic ${expected} at offset 0, found ${/^0+$/.test(found) ? 'zeros' : found}, and no record in ${source.size} bytes`,
   );
 }
 

@@ -6,7 +6,7 @@
 import { type McapIndexedReader, type McapTypes, Opcode } from '@mcap/core';
 import { foundNothing, notMcap, refuseForeign } from './bag-format.ts';
 import { openSummary } from './bag-summary.ts';
-import type { ByteSource } from './byte-source.ts';
+import { type ByteSource, isUnfinished, unfinishedText } from './byte-source.ts';
 import { magicBytes, parseRecordBytes, readChunkHead, readRecordHead, recordHeadBytes } from './mcap-records.ts';
 import {
   type AttachmentPlace,
@@ -26,6 +26,8 @@ export interface BagIndex {
   readonly bytes: number;
   /** Whether it ends as it should. Everything here is from a scan of all of it if not. */
   readonly complete: boolean;
+  /** Whether it is not complete because it is being written, or was left so by a power cut: no more is wrong with it. */
+  readonly unfinished: boolean;
   /** Whether the summary told all this; else the file was read whole. */
   readonly indexed: boolean;
   /** Why it is not complete, with the offset where that is known; empty otherwise. */
@@ -132,6 +134,7 @@ function fromSummary(source: ByteSource, reader: McapIndexedReader, metadata: Mc
     name: source.name,
     bytes: source.size,
     complete: true,
+    unfinished: false,
     indexed: true,
     problem: '',
     profile: reader.header.profile,
@@ -157,13 +160,17 @@ function fromSummary(source: ByteSource, reader: McapIndexedReader, metadata: Mc
 function fromScan(source: ByteSource, report: RebuildReport, summaryProblem: string): BagIndex {
   const { damage } = report;
   const found = damage.length > 0 ? 'damaged' : report.ended ? '' : 'cut off before its end of data';
-  const problem = summaryProblem === '' ? found : summaryProblem;
+  // Its last bytes may be half a record, or zeros where a power cut came first.
+  const isTail = damage.every(({ offset, bytes }) => offset + bytes === source.size);
+  const unfinished = isUnfinished(source.name) && !report.ended && isTail;
+  const problem = unfinished ? unfinishedText : summaryProblem === '' ? found : summaryProblem;
   return {
     name: source.name,
     bytes: source.size,
     complete: problem === '',
+    unfinished,
     indexed: false,
-    problem: damage[0] === undefined ? problem : `${problem}; first damage at offset ${damage[0].offset}`,
+    problem: damage[0] === undefined || unfinished ? problem : `${problem}; first damage at offset ${damage[0].offset}`,
     profile: report.profile,
     statistics: report.statistics,
     schemas: report.schemas,

@@ -4,9 +4,11 @@ import type { McapTypes } from '@mcap/core';
 import { type BagIndex, indexBag } from './bag-index.ts';
 import { type ByteSource, FileSource } from './byte-source.ts';
 import type { ChunkIndexEntries } from './chunk-draft.ts';
+import { counted } from './counted.ts';
 import { parseRecordBytes, readRecordHead, recordHeadBytes } from './mcap-records.ts';
 import { stopIfAsked, type Work, watched } from './new-output.ts';
 import type { Damage } from './scan.ts';
+import { recoverCure } from './shell-word.ts';
 import { earliest, isoTime, latest } from './time-span.ts';
 import { type TopicTimesSummary, TopicTimesTable } from './topic-times.ts';
 
@@ -26,6 +28,8 @@ export interface BagInfo {
   readonly bytes: number;
   /** Whether it ends as it should. What follows is from a scan if not. */
   readonly complete: boolean;
+  /** Whether that is only because it is being written, or was left so by a power cut. */
+  readonly unfinished: boolean;
   /** Why it is not complete, with the offset where that is known; empty otherwise. */
   readonly problem: string;
   readonly profile: string;
@@ -130,6 +134,7 @@ export async function infoOf(source: ByteSource, work: Work = {}): Promise<BagIn
     path: source.name,
     bytes: source.size,
     complete: index.complete,
+    unfinished: index.unfinished,
     problem: index.problem,
     profile: index.profile,
     ...timesOf(index.statistics),
@@ -165,12 +170,12 @@ function formatTopic(topic: BagTopic): string[] {
   const rate = topic.rateHz === null ? '' : `  ${topic.rateHz.toFixed(topic.rateHz < 10 ? 3 : 1)} Hz`;
   const lines = [`  ${topic.topic}  ${topic.type || '–'} (${topic.encoding})  ${topic.messages}${rate}`];
   if (topic.firstNs !== null) lines.push(`    ${formatTime(topic.firstNs)} to ${formatTime(topic.lastNs)}`);
-  if (topic.outOfOrder > 0) lines.push(`    ${topic.outOfOrder} messages stand behind later ones`);
+  if (topic.outOfOrder > 0) lines.push(`    ${counted(topic.outOfOrder, 'message')} behind later ones`);
   if (topic.gaps > 0) {
     const longest = topic.longestGaps.map(
       ({ fromNs, durationNs }) => `${formatSeconds(durationNs)} after ${formatTime(fromNs)}`,
     );
-    lines.push(`    ${topic.gaps} gaps; longest: ${longest.join(', ')}`);
+    lines.push(`    ${counted(topic.gaps, 'gap')}; longest: ${longest.join(', ')}`);
   }
   if (topic.loss !== '') lines.push(`    lost: ${topic.loss}`);
   return lines;
@@ -182,7 +187,7 @@ export function formatBagInfo(info: BagInfo): string {
   const compressions = info.compressions.map((name) => name || 'plain').join(', ') || 'none';
   const lines = [
     `path        ${info.path}`,
-    `size        ${info.bytes} bytes, ${info.chunks} chunks (${compressions}), profile ${info.profile || 'none'}`,
+    `size        ${counted(info.bytes, 'byte')}, ${counted(info.chunks, 'chunk')} (${compressions}), profile ${info.profile || 'none'}`,
     `complete    ${info.complete ? 'yes' : `no: ${info.problem}`}`,
     `start       ${formatTime(info.startNs)}`,
     `end         ${formatTime(info.endNs)} (${formatSeconds(spanNs)})`,
@@ -197,10 +202,10 @@ export function formatBagInfo(info: BagInfo): string {
     for (const [key, value] of Object.entries(values)) lines.push(`  ${key}: ${value}`);
   }
   for (const { offset, bytes, reason } of info.damage)
-    lines.push(`damage      ${bytes} bytes at offset ${offset}: ${reason}`);
-  if (!info.complete) {
-    lines.push(`cure        \`fender bag recover ${info.path} NEW.mcap\` writes all that is readable as a whole bag`);
-  }
+    lines.push(
+      `${info.unfinished ? 'unfinished' : 'damage    '}  ${counted(bytes, 'byte')} at offset ${offset}: ${reason}`,
+    );
+  if (!info.complete && !info.unfinished) lines.push(`cure        ${recoverCure(info.path)}`);
   return `${lines.join('\n')}\n`;
 }
 
@@ -215,7 +220,7 @@ export function formatTotal(infos: readonly BagInfo[]): string {
   const bytes = infos.reduce((sum, info) => sum + info.bytes, 0);
   const messages = infos.reduce((sum, info) => sum + info.messages, 0);
   const lines = [
-    `all ${infos.length} segments: ${messages} messages, ${bytes} bytes, ${formatTime(startNs)} to ${formatTime(endNs)}`,
+    `all ${counted(infos.length, 'segment')}: ${counted(messages, 'message')}, ${counted(bytes, 'byte')}, ${formatTime(startNs)} to ${formatTime(endNs)}`,
     ...[...topics].map(([topic, count]) => `  ${topic}  ${count}`),
   ];
   return `${lines.join('\n')}\n`;

@@ -8,6 +8,7 @@ import { bagFiles } from './bag-folder.ts';
 import { type BagSelection, BagSet, type SetDamage } from './bag-set.ts';
 import { type BagWriter, writeBag } from './bag-writer.ts';
 import { FileSource } from './byte-source.ts';
+import { counted } from './counted.ts';
 import { RecordingError } from './error.ts';
 import { mergeMetadata, writeBeginnings } from './merge-metadata.ts';
 import { formatInputs, type Work } from './new-output.ts';
@@ -242,11 +243,11 @@ export async function bagMerge(
 
 /** What `fender bag cut` and `fender bag merge` print. */
 export function formatJoin(joined: BagJoin): string {
-  const lines = [`${formatInputs(joined.inputs)} → ${joined.out}: ${joined.messages} messages`];
+  const lines = [`${formatInputs(joined.inputs)} → ${joined.out}: ${counted(joined.messages, 'message')}`];
   for (const { topic, messages } of joined.topics) lines.push(`  ${topic}  ${messages}`);
   for (const problem of joined.problems) lines.push(`not whole: ${problem}`);
   for (const { file, offset, bytes, reason } of joined.damage) {
-    lines.push(`left out ${bytes} bytes at offset ${offset} of ${file}: ${reason}`);
+    lines.push(`left out ${counted(bytes, 'byte')} at offset ${offset} of ${file}: ${reason}`);
   }
   return `${lines.join('\n')}\n`;
 }

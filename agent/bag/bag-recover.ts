@@ -5,6 +5,7 @@ import { basename, join } from 'node:path';
 import { someBagFiles } from './bag-folder.ts';
 import { foundNothing, notMcap, refuseForeign } from './bag-format.ts';
 import { FileSource } from './byte-source.ts';
+import { counted } from './counted.ts';
 import { createDurable } from './durable-file.ts';
 import { RecordingError } from './error.ts';
 import { type Work, watched, writeNewFile, writeNewFolder } from './new-output.ts';
@@ -100,11 +101,13 @@ export function nothingLost({ damage, cutOff, problem }: BagRecovery): boolean {
 /** What `fender bag recover` prints. */
 export function formatRecovery(recovery: BagRecovery): string {
   if (recovery.problem !== '') return `Nothing was recovered of ${recovery.problem}\n`;
-  const lines = [`${recovery.path} → ${recovery.out}: ${recovery.messages} messages in ${recovery.chunks} chunks`];
+  const lines = [
+    `${recovery.path} → ${recovery.out}: ${counted(recovery.messages, 'message')} in ${counted(recovery.chunks, 'chunk')}`,
+  ];
   for (const { topic, messages } of recovery.topics) lines.push(`  ${topic}  ${messages}`);
   if (recovery.cutOff) lines.push('The bag was cut off before its end.');
   for (const { offset, bytes, reason } of recovery.damage)
-    lines.push(`  lost ${bytes} bytes at offset ${offset}: ${reason}`);
+    lines.push(`  lost ${counted(bytes, 'byte')} at offset ${offset}: ${reason}`);
   if (recovery.damage.length === 0) lines.push('Nothing was lost.');
   return `${lines.join('\n')}\n`;
 }

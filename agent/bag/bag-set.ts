@@ -58,7 +58,7 @@ export class BagSet {
 
   /**
    * Finds the files of `paths` and what is in each; those without a good summary are read whole for that.
-   * @throws RecordingError as `indexBag`; `usage` without files, for a span that is none, and topics that no file has.
+   * @throws RecordingError as `indexBag`; `nothing-readable` without files; `usage` for a span that is none, and topics that no file has.
    */
   static async open(paths: readonly string[], selection: BagSelection, work: Work): Promise<BagSet> {
     const files: BagIndex[] = [];
@@ -150,8 +150,8 @@ export class BagSet {
         if (channels.size === 0) return;
         const source = await open(index.name);
         try {
-          yield* readInOrder(source, index, selection, ({ offset, bytes }) =>
-            unreadable.push({ file: index.name, offset, bytes, reason: 'chunk that the index names cannot be read' }),
+          yield* readInOrder(source, index, selection, ({ offset, bytes }, reason) =>
+            unreadable.push({ file: index.name, offset, bytes, reason }),
           );
         } finally {
           await source.close();

@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib';
 import { type McapTypes, Opcode } from '@mcap/core';
 import { compressedAudioType, plainTopicOf } from '../sound/raw-audio.ts';
 import { foundNothing, notMcap, refuseForeign } from './bag-format.ts';
-import type { ByteSource } from './byte-source.ts';
+import { type ByteSource, isUnfinished, unfinishedText } from './byte-source.ts';
 import { counted } from './counted.ts';
 import { type Finding, FindingList } from './finding.ts';
 import {
@@ -92,7 +92,9 @@ class FileVerifier {
     }
     this.#closeChunk();
     this.#noteOverlaps();
-    if (this.#dataEnd === null) {
+    if (this.#dataEnd === null && isUnfinished(this.#source.name)) {
+      this.findings.note('unfinished', this.#source.size, unfinishedText);
+    } else if (this.#dataEnd === null) {
       this.findings.error('cut-off', this.#source.size, 'expected a DataEnd record, found the end of the file');
     } else {
       await verifySummary(this.#source, this.#dataEnd, this.#facts, this.findings);
@@ -133,7 +135,11 @@ class FileVerifier {
     if (item.kind === 'damage') {
       this.#anyDamage = true;
       this.#closeChunk();
-      this.findings.error('damage', item.offset, `${item.bytes} bytes: ${item.reason}`);
+      const text = `${counted(item.bytes, 'byte')}: ${item.reason}`;
+      // A record that is half written, and zeros of a power cut: the repair leaves them out.
+      const isTail = isUnfinished(this.#source.name) && item.offset + item.bytes === this.#source.size;
+      if (isTail) this.findings.note('unfinished', item.offset, text);
+      else this.findings.error('damage', item.offset, text);
       return;
     }
     this.#crc = crc32(item.bytes, this.#crc);

@@ -30,6 +30,14 @@ export function finalName(path: string): string {
   return path.replace(/\.mcap\.active$/, '.mcap');
 }
 
+/** Whether a name says that a recorder writes the file, or was stopped before it could end it. */
+export function isUnfinished(path: string): boolean {
+  return finalName(path) !== path;
+}
+
+/** What an unfinished file is, for people. */
+export const unfinishedText = "still being written, or left by a power cut and repaired at the agent's next start";
+
 async function openAsNamedNow(path: string): Promise<FileHandle> {
   // Without O_NONBLOCK, opening a pipe waits for somebody to write into it.
   const flags = constants.O_RDONLY | constants.O_NONBLOCK;

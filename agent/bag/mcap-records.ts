@@ -59,6 +59,16 @@ export function readRecordHead(bytes: Uint8Array, offset = 0): RecordHead | null
   return { opcode, contentBytes };
 }
 
+/** What stands where a record was expected and none can start, in words. */
+export function foundHead(bytes: Uint8Array): string {
+  if (bytes.byteLength < recordHeadBytes) return `${bytes.byteLength} bytes, a record has at least ${recordHeadBytes}`;
+  const opcode = bytes[0] as number;
+  const view = viewOf(bytes);
+  if (opcode === 0 && bytes.subarray(0, recordHeadBytes).every((byte) => byte === 0)) return 'zeros: opcode 0 is none';
+  if (opcode < firstPrivateOpcode && minContentBytes[opcode] === undefined) return `opcode ${opcode}, which is none`;
+  return `opcode ${opcode} with a length of ${view.getBigUint64(1, true)} bytes`;
+}
+
 /** What a chunk says of itself before its records. */
 export interface ChunkHead {
   readonly startNs: bigint;

@@ -7,6 +7,7 @@ import { Opcode } from '@mcap/core';
 import type { BagIndex } from './bag-index.ts';
 import type { ByteSource } from './byte-source.ts';
 import {
+  foundHead,
   maxChunkBytes,
   openChunk,
   type RawMessage,
@@ -46,18 +47,26 @@ interface OpenBlock {
   records: Uint8Array | null;
 }
 
-/** The records of a block, unpacked; null when they cannot be read. */
-async function readBlock(source: ByteSource, block: MessageBlock): Promise<Uint8Array | null> {
-  if (block.bytes > maxBlockBytes) return null;
+type Block = { readonly records: Uint8Array } | { readonly problem: string };
+
+/** The records of a block, unpacked; or why they cannot be read. */
+async function readBlock(source: ByteSource, block: MessageBlock): Promise<Block> {
+  if (block.bytes > maxBlockBytes) return { problem: `chunk of ${block.bytes} bytes, the limit is ${maxBlockBytes}` };
   const bytes = await source.read(block.offset, block.bytes);
-  if (bytes.byteLength < block.bytes) return null;
-  if (block.kind === 'messages') return bytes;
+  if (bytes.byteLength < block.bytes) {
+    return { problem: `cut off: expected ${block.bytes} bytes, found ${bytes.byteLength}` };
+  }
+  if (block.kind === 'messages') return { records: bytes };
   const record = readRecordHead(bytes);
-  if (record === null || record.opcode !== Opcode.CHUNK) return null;
-  if (recordHeadBytes + record.contentBytes !== bytes.byteLength) return null;
+  if (record === null || record.opcode !== Opcode.CHUNK) {
+    return { problem: `expected the chunk that the index names, found ${foundHead(bytes)}` };
+  }
+  const length = recordHeadBytes + record.contentBytes;
+  if (length !== bytes.byteLength) {
+    return { problem: `expected a chunk of ${bytes.byteLength} bytes, as the index says, found one of ${length}` };
+  }
   const head = readChunkHead(bytes, record);
-  const opened = head === null ? null : openChunk(bytes, head);
-  return opened !== null && 'records' in opened ? opened.records : null;
+  return head === null ? { problem: 'chunk whose lengths contradict each other' } : openChunk(bytes, head);
 }
 
 function comparePlaces(a: Place, b: Place): number {
@@ -124,7 +133,7 @@ class Heap<T> {
 }
 
 /** Told of blocks that cannot be read though the index names them. */
-export type OnUnreadable = (block: MessageBlock) => void;
+export type OnUnreadable = (block: MessageBlock, reason: string) => void;
 
 class OrderedReader {
   readonly #source: ByteSource;
@@ -161,8 +170,9 @@ class OrderedReader {
   }
 
   async #openBlock(block: MessageBlock): Promise<void> {
-    const records = await readBlock(this.#source, block);
-    if (records === null) return this.#onUnreadable(block);
+    const read = await readBlock(this.#source, block);
+    if ('problem' in read) return this.#onUnreadable(block, read.problem);
+    const { records } = read;
     const { channels, fromNs = 0n, toNs } = this.#selection;
     const places: Place[] = [];
     for (const { offset, message } of readChunkRecords(records).messages) {
@@ -181,7 +191,8 @@ class OrderedReader {
     const place = open.places[open.next] as Place;
     let { records } = open;
     if (records === null) {
-      records = await readBlock(this.#source, open.block);
+      const read = await readBlock(this.#source, open.block);
+      records = 'records' in read ? read.records : null;
       this.#makeRoom(records?.byteLength ?? 0);
       this.#openBytes += records?.byteLength ?? 0;
       open.records = records;

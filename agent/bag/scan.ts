@@ -8,6 +8,7 @@ import type { ByteSource } from './byte-source.ts';
 import {
   type ChunkHead,
   fieldsFill,
+  foundHead,
   magicBytes,
   openChunk,
   type RecordHead,
@@ -151,7 +152,11 @@ async function recordAt(search: Search, offset: number, sawChunk: boolean): Prom
   const probe = await source.read(offset, recordHeadBytes);
   if (left < recordHeadBytes) return { reason: `cut off: ${left} bytes, a record has at least 9`, framedEnd: null };
   const head = readRecordHead(probe);
-  if (head === null) return { reason: `no record: opcode ${probe[0]} with an impossible length`, framedEnd: null };
+  if (head === null) {
+    const isZero = probe.every((byte) => byte === 0);
+    const found = isZero ? await zerosAt(source, offset) : foundHead(probe);
+    return { reason: `expected a record, found ${found}`, framedEnd: null };
+  }
   const length = recordHeadBytes + head.contentBytes;
   if (length > left) {
     const isChunk =
@@ -174,6 +179,23 @@ async function recordAt(search: Search, offset: number, sawChunk: boolean): Prom
   return head.opcode === Opcode.CHUNK
     ? wholeChunk(bytes, offset, head)
     : { item: { kind: 'record', opcode: head.opcode, offset, bytes } };
+}
+
+const zeroWindowBytes = 1024 * 1024;
+/** Further on nobody counts them. */
+const maxZeroBytes = 256 * 1024 * 1024;
+
+/** The zeros from an offset on, which a power cut leaves where bytes had not come to the disk, in words. */
+async function zerosAt(source: ByteSource, from: number): Promise<string> {
+  let end = from;
+  while (end < source.size && end - from < maxZeroBytes) {
+    const window = await source.read(end, zeroWindowBytes);
+    const length = window.findIndex((byte) => byte !== 0);
+    end += length < 0 ? window.byteLength : length;
+    if (length >= 0 || window.byteLength === 0) break;
+  }
+  const upTo = end >= source.size ? 'the end of the file' : `offset ${end}`;
+  return `zeros from offset ${from} to ${upTo}: opcode 0 is none`;
 }
 
 function wholeChunk(bytes: Uint8Array, offset: number, recordHead: RecordHead): Found {

@@ -5,7 +5,7 @@ import { crc32 } from 'node:zlib';
 import { type McapTypes, Opcode } from '@mcap/core';
 import type { ByteSource } from './byte-source.ts';
 import type { FindingList } from './finding.ts';
-import { magicBytes, parseRecordBytes, readRecordHead, recordHeadBytes } from './mcap-records.ts';
+import { foundHead, magicBytes, parseRecordBytes, readRecordHead, recordHeadBytes } from './mcap-records.ts';
 
 /** What a chunk record was found to be. */
 export interface ChunkFacts {
@@ -42,7 +42,11 @@ class SummaryVerifier {
   readonly #indexed = { chunks: new Set<number>(), attachments: new Set<number>(), metadata: new Set<number>() };
   readonly #groups = new Map<number, { start: number; bytes: number }>();
   readonly #offsets: { offset: number; record: McapTypes.SummaryOffset }[] = [];
+  /** Opcodes whose records stand apart. */
+  readonly #scattered = new Set<number>();
   #statistics: McapTypes.Statistics | null = null;
+  /** Whether there was something that is no record of a summary. */
+  #broken = false;
 
   constructor(start: number, facts: DataFacts, findings: FindingList) {
     this.#start = start;
@@ -59,20 +63,19 @@ class SummaryVerifier {
       const end = at + recordHeadBytes + (head?.contentBytes ?? 0);
       const offset = this.#start + at;
       if (head === null || end > bytes.byteLength) {
-        this.#findings.error(
-          'summary',
-          offset,
-          `expected a record, found opcode ${bytes[at]} with an impossible length`,
-        );
+        const found = head === null ? foundHead(bytes.subarray(at)) : `one of ${end - at} bytes, which ends behind it`;
+        this.#unreadable(offset, `expected a record of the summary, found ${found}`);
         return;
       }
+      this.#record(bytes.subarray(at, end), offset);
+      if (this.#broken) return;
       const group = this.#groups.get(head.opcode);
       if (group === undefined) this.#groups.set(head.opcode, { start: offset, bytes: end - at });
       else if (group.start + group.bytes === offset) group.bytes += end - at;
-      else if (head.opcode !== Opcode.SUMMARY_OFFSET) {
+      else if (head.opcode !== Opcode.SUMMARY_OFFSET && !this.#scattered.has(head.opcode)) {
+        this.#scattered.add(head.opcode);
         this.#findings.error('summary', offset, `records of opcode ${head.opcode} do not stand together`);
       }
-      this.#record(bytes.subarray(at, end), offset);
       at = end;
     }
   }
@@ -82,7 +85,7 @@ class SummaryVerifier {
     try {
       record = parseRecordBytes(bytes);
     } catch (cause) {
-      this.#findings.error('summary', offset, (cause as Error).message);
+      this.#unreadable(offset, (cause as Error).message);
       return;
     }
     if (record.type === 'Schema') this.#repeated('schema', record, this.#facts.schemas.get(record.id), offset);
@@ -94,10 +97,20 @@ class SummaryVerifier {
     else if (record.type === 'Statistics') {
       this.#statistics = record;
       this.#compare('statistics', offset, this.#statisticsPairs(record));
-    } else this.#findings.error('summary', offset, `${record.type} record in the summary`);
+    } else {
+      const found = record.type === 'Unknown' ? `opcode ${record.opcode}` : `a ${record.type} record`;
+      this.#unreadable(offset, `expected a record of the summary, found ${found}`);
+    }
+  }
+
+  /** What is behind it cannot be believed, and is not told. */
+  #unreadable(offset: number, text: string): void {
+    this.#broken = true;
+    this.#findings.error('summary', offset, text);
   }
 
   finish(): void {
+    if (this.#broken) return;
     const { chunks, attachments, metadata } = this.#facts;
     const lacks = (code: string, name: string, all: Iterable<number>, indexed: ReadonlySet<number>): void => {
       if (indexed.size === 0) {
@@ -250,7 +263,7 @@ export async function verifySummary(
     findings.error(
       'footer',
       dataEnd + footerAt,
-      'expected a Footer record before the closing magic, found other bytes',
+      `expected a Footer record before the closing magic, found ${foundHead(footer)}`,
     );
     return;
   }

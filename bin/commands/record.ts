@@ -71,7 +71,7 @@ function status(): Command {
     .action((options: WhichAgent & { json?: true }) =>
       run(async () => {
         const body = (await ask(options, 'GET', '/status')) as StatusBody;
-        process.stdout.write(options.json ? `${JSON.stringify(body, null, 2)}\n` : formatStatus(body));
+        process.stdout.write(options.json ? `${JSON.stringify(body, null, 2)}\n` : await formatStatus(body));
         return EXIT.ok;
       }),
     );
@@ -82,15 +82,16 @@ async function ask(which: WhichAgent, method: 'GET' | 'POST', path: string): Pro
   return askAgent(await dataFolderOf(which), method, path);
 }
 
-function formatStatus(body: StatusBody): string {
+async function formatStatus(body: StatusBody): Promise<string> {
+  const { counted } = await import('../../agent/bag/counted.ts');
   const lines = [
     `state       ${body.state}${body.paused_by === null ? '' : ` by ${body.paused_by}`}`,
     `recording   ${body.recording ?? 'none'}`,
-    `recorded    ${body.messages} messages, ${body.written_bytes} bytes in ${body.segments} segments of ${body.recordings} recordings`,
-    `waiting     ${body.queue_bytes} bytes`,
-    `in memory   ${body.ring_bytes} bytes`,
+    `recorded    ${counted(body.messages, 'message')}, ${counted(body.written_bytes, 'byte')} in ${counted(body.segments, 'segment')} of ${counted(body.recordings, 'recording')}`,
+    `waiting     ${counted(body.queue_bytes, 'byte')}`,
+    `in memory   ${counted(body.ring_bytes, 'byte')}`,
     `snapshots   ${body.snapshots}`,
-    `lost        ${body.lost_messages} messages`,
+    `lost        ${counted(body.lost_messages, 'message')}`,
   ];
   for (const [topic, reasons] of Object.entries(body.lost)) {
     const said = Object.entries(reasons).map(([reason, count]) => `${reason} ${count}`);

@@ -6,6 +6,7 @@ import type { McapTypes } from '@mcap/core';
 import { readSchemaText } from '../../messages/schema-text.ts';
 import { compressedAudioType, plainTopicOf } from '../../sound/raw-audio.ts';
 import { type BagSelection, BagSet, type SetDamage, type SetMessage } from '../bag-set.ts';
+import { counted } from '../counted.ts';
 import { RecordingError } from '../error.ts';
 import { formatInputs, type Work, writeNewFolder } from '../new-output.ts';
 import { CsvTable } from './csv-table.ts';
@@ -330,20 +331,22 @@ export function formatExport(report: BagExport): string {
     undecoded,
   } of report.sound) {
     const seconds = (count: number): string => `${(count / sampleRateHz).toFixed(3)} s`;
-    const gaps = gapCount === 0 ? '' : `, ${gapCount} gaps filled with ${seconds(silentFrames)} of silence`;
-    const others = `${overlapping > 0 ? `, ${overlapping} messages that overlap left out` : ''}${undecoded > 0 ? `, ${undecoded} not decoded` : ''}`;
+    const gaps = gapCount === 0 ? '' : `, ${counted(gapCount, 'gap')} filled with ${seconds(silentFrames)} of silence`;
+    const others = `${overlapping > 0 ? `, ${counted(overlapping, 'overlapping message')} left out` : ''}${undecoded > 0 ? `, ${undecoded} not decoded` : ''}`;
     lines.push(
-      `  ${file}  ${topic}  ${seconds(frames)} of ${channels.length} channels at ${sampleRateHz} Hz${gaps}${others}`,
+      `  ${file}  ${topic}  ${seconds(frames)} of ${counted(channels.length, 'channel')} at ${sampleRateHz} Hz${gaps}${others}`,
     );
   }
   for (const { file, topic, rows, undecoded, problem } of report.tables) {
-    lines.push(`  ${file}  ${topic}  ${rows} rows${undecoded > 0 ? `, ${undecoded} not decoded (${problem})` : ''}`);
+    lines.push(
+      `  ${file}  ${topic}  ${counted(rows, 'row')}${undecoded > 0 ? `, ${undecoded} not decoded (${problem})` : ''}`,
+    );
   }
   for (const { topic, reason } of report.skipped) lines.push(`  left out ${topic}: ${reason}`);
   if (report.unasked.length > 0) lines.push(`  not in these formats: ${report.unasked.join(', ')}`);
   for (const problem of report.problems) lines.push(`not whole: ${problem}`);
   for (const { file, offset, bytes, reason } of report.damage) {
-    lines.push(`could not read ${bytes} bytes at offset ${offset} of ${file}: ${reason}`);
+    lines.push(`could not read ${counted(bytes, 'byte')} at offset ${offset} of ${file}: ${reason}`);
   }
   return `${lines.join('\n')}\n`;
 }

@@ -63,7 +63,7 @@ describe('exporting sound', () => {
     const silence = range(2400).map(() => 0);
     expect([...pcm]).toEqual([...one(0), ...one(1), ...silence, ...one(5), ...one(6), ...one(7)]);
     expect(report.sound[0]).toMatchObject({ gaps: [{ atFrame: 1600, frames: 2400 }], gapCount: 1, overlapping: 1 });
-    expect(formatExport(report)).toContain('1 gaps filled with 0.300 s of silence, 1 messages that overlap left out');
+    expect(formatExport(report)).toContain('1 gap filled with 0.300 s of silence, 1 overlapping message left out');
   });
 
   test('makes one file of sound that is FLAC in part', async () => {

@@ -4,6 +4,7 @@ import { crc32 } from 'node:zlib';
 import { McapWriter } from '@mcap/core';
 import { describe, expect, test } from 'vitest';
 import { bagVerify, formatCheck } from '../../../agent/bag/bag-check.ts';
+import { formatBagInfo, infoOf } from '../../../agent/bag/bag-info.ts';
 import { type FileCheck, verifySource } from '../../../agent/bag/bag-verify.ts';
 import { memorySource } from '../../../agent/bag/byte-source.ts';
 import { renewMetadata } from '../../../agent/bag/rosbag2-metadata.ts';
@@ -123,6 +124,69 @@ describe('bag verify of a file', () => {
       await writer.end();
       expect(await verify(Buffer.concat(parts)), JSON.stringify(options)).toMatchObject({ errors: 0, messages: 20 });
     }
+  });
+});
+
+describe('an unfinished segment', () => {
+  const sourceOf = (bytes: Uint8Array) => memorySource(bytes, 'drive_0.mcap.active');
+
+  test('is told to be one, with what is half written or zeros at its end, and is no error', async () => {
+    const { offset, bytes } = await firstSoundChunk();
+    const cut = offset + bytes.byteLength + 20;
+    for (const end of [
+      Buffer.from(whole.subarray(0, cut)),
+      Buffer.concat([whole.subarray(0, cut - 20), Buffer.alloc(5000)]),
+    ]) {
+      const check = await verifySource(sourceOf(end));
+      expect(errorsOf(check)).toEqual([]);
+      expect(check.findings.filter(({ code }) => code === 'unfinished')).toHaveLength(2);
+      const info = await infoOf(sourceOf(end));
+      expect(info).toMatchObject({ complete: false, unfinished: true });
+      expect(formatBagInfo(info)).toMatch(/complete +no: still being written, or left by a power cut and repaired/);
+      expect(formatBagInfo(info)).not.toContain('cure');
+    }
+    const zeros = await verifySource(sourceOf(Buffer.concat([whole.subarray(0, cut - 20), Buffer.alloc(5000)])));
+    expect(zeros.findings.map(({ message }) => message).join()).toContain(
+      `zeros from offset ${cut - 20} to the end of the file: opcode 0 is none`,
+    );
+  });
+
+  test('that is damaged before its end is damaged', async () => {
+    const { offset, bytes } = await firstSoundChunk();
+    const damaged = changed(whole.subarray(0, offset + 3 * bytes.byteLength), offset + 200, 1);
+    expect(errorsOf(await verifySource(sourceOf(damaged)))).toContain('damage');
+    expect(await infoOf(sourceOf(damaged))).toMatchObject({ complete: false, unfinished: false });
+  });
+});
+
+describe('a damaged summary', () => {
+  const summaryStart = Number(whole.readBigUInt64LE(whole.byteLength - 28));
+
+  test('is reported once, with the cure as it can be copied into a shell', async () => {
+    const path = join(await scratchFolder(), "it's a drive.mcap");
+    for (const offset of [summaryStart, summaryStart + 1, whole.byteLength - 37, whole.byteLength - 30]) {
+      await writeFile(path, changed(whole, offset, 0x80));
+      const check = await bagVerify(path);
+      expect(check.errors, `offset ${offset}`).toBeGreaterThan(0);
+      expect(check.errors, `offset ${offset}`).toBeLessThan(4);
+      expect(formatCheck(check)).toContain("drive.mcap' NEW.mcap` writes all that is readable");
+      expect(formatCheck(check)).toContain("/it'\\''s a drive.mcap'");
+    }
+  });
+
+  test('is told by bag info with what was expected, what was found, and where', async () => {
+    const problem = async (bytes: Uint8Array): Promise<string> => (await infoOf(memorySource(bytes))).problem;
+    const size = whole.byteLength;
+    expect(await problem(changed(whole, summaryStart + 100, 1))).toMatch(
+      new RegExp(`^CRC of the summary at offset ${summaryStart}: expected [0-9a-f]{8}, found [0-9a-f]{8}$`),
+    );
+    expect(await problem(changed(whole, size - 33, 1))).toBe(
+      `expected a Footer record at offset ${size - 37}, found opcode 2 with a length of ${2n ** 24n + 20n} bytes`,
+    );
+    expect(await problem(changed(whole, size - 1, 0xff))).toBe(
+      `expected the closing magic 894d434150300d0a at offset ${size - 8}, found 894d434150300df5`,
+    );
+    expect(await problem(Buffer.concat([whole, Buffer.alloc(8)]))).toContain(`at offset ${size}, found zeros`);
   });
 });
 
