@@ -45,7 +45,7 @@ export function run(work: (signal: AbortSignal) => Promise<number>): Promise<voi
 }
 
 /** The message of errors that are written for people, the stack of our own mistakes. */
-function explain(error: unknown): string {
+export function explain(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const known = 'code' in error && typeof error.code === 'string';
   if (!known || process.env.FENDER_TRACE) return error.stack ?? error.message;

@@ -1,8 +1,9 @@
 /** `fender bag info`: what is in a recording. */
 import { Command } from 'commander';
+import type { BagInfo } from '../../agent/bag/bag-info.ts';
 import { EXIT, EXIT_HELP } from '../exit-codes.ts';
 import { run } from '../run.ts';
-import { printJson, withProgress } from './bag-work.ts';
+import { EACH_PATH_HELP, eachPath, printJson, withProgress } from './bag-work.ts';
 
 export function infoCommand(): Command {
   return new Command('info')
@@ -16,7 +17,7 @@ export function infoCommand(): Command {
     .option('--json', 'print one JSON array instead of text; times are nanoseconds as text')
     .addHelpText(
       'after',
-      `${EXIT_HELP}\n
+      `${EXIT_HELP}\n${EACH_PATH_HELP}\n
 Examples:
   fender bag info var/demo/agent/recordings/*
   fender bag info --json drive/ | jq '.[].topics[] | {topic, messages, rateHz, gaps}'`,
@@ -25,14 +26,19 @@ Examples:
       run(async (signal) => {
         const { bagInfo, formatBagInfo, formatTotal } = await import('../../agent/bag/bag-info.ts');
         const { someBagFiles } = await import('../../agent/bag/bag-folder.ts');
-        const infos = [];
-        for (const file of await someBagFiles(paths)) {
-          infos.push(await withProgress(file, signal, (work) => bagInfo(file, work)));
-        }
+        const infos: BagInfo[] = [];
+        const status = await eachPath(paths, signal, async (path) =>
+          eachPath(await someBagFiles([path]), signal, async (file) => {
+            const info = await withProgress(file, signal, (work) => bagInfo(file, work));
+            // At once, as a path behind it may be none.
+            if (!options.json) process.stdout.write(`${infos.length === 0 ? '' : '\n'}${formatBagInfo(info)}`);
+            infos.push(info);
+            return info.complete || info.unfinished ? EXIT.ok : EXIT.findings;
+          }),
+        );
         if (options.json) printJson(infos);
-        else process.stdout.write(infos.map(formatBagInfo).join('\n'));
-        if (!options.json && infos.length > 1) process.stdout.write(`\n${formatTotal(infos)}`);
-        return infos.every(({ complete }) => complete) ? EXIT.ok : EXIT.findings;
+        else if (infos.length > 1) process.stdout.write(`\n${formatTotal(infos)}`);
+        return status;
       }),
     );
 }

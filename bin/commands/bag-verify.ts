@@ -1,8 +1,9 @@
 /** `fender bag verify`: whether a recording is what it says it is. */
 import { Command } from 'commander';
+import type { BagCheck } from '../../agent/bag/bag-check.ts';
 import { EXIT, EXIT_HELP } from '../exit-codes.ts';
 import { run } from '../run.ts';
-import { printJson, withProgress } from './bag-work.ts';
+import { EACH_PATH_HELP, eachPath, printJson, withProgress } from './bag-work.ts';
 
 export function verifyCommand(): Command {
   return new Command('verify')
@@ -16,7 +17,7 @@ export function verifyCommand(): Command {
     .option('--json', 'print one JSON array with an object for each path instead of text')
     .addHelpText(
       'after',
-      `${EXIT_HELP}\n
+      `${EXIT_HELP}\n${EACH_PATH_HELP}\n
 Examples:
   fender bag verify drive/
   fender bag verify --json drive/ | jq '.[].findings[] | select(.severity == "error")'`,
@@ -24,15 +25,16 @@ Examples:
     .action((paths: string[], options: { json?: true }) =>
       run(async (signal) => {
         const { bagVerify, formatCheck } = await import('../../agent/bag/bag-check.ts');
-        const checks = [];
-        for (const path of paths) {
+        const checks: BagCheck[] = [];
+        const status = await eachPath(paths, signal, async (path) => {
           const check = await withProgress(path, signal, (work) => bagVerify(path, work));
           checks.push(check);
           // At once, as a path behind it may be none.
           if (!options.json) process.stdout.write(formatCheck(check));
-        }
+          return check.errors === 0 ? EXIT.ok : EXIT.findings;
+        });
         if (options.json) printJson(checks);
-        return checks.every(({ errors }) => errors === 0) ? EXIT.ok : EXIT.findings;
+        return status;
       }),
     );
 }

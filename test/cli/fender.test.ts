@@ -189,7 +189,30 @@ describe('a bag', () => {
     expect(JSON.parse(out)).toHaveLength(2);
     const none = join(folder, 'no-bags');
     mkdirSync(none);
-    expect((await fender('bag', 'info', none)).status).toBe(2);
+    expect((await fender('bag', 'info', none)).status).toBe(1);
+  });
+
+  test('info and verify look at every path, whatever is wrong with another, and end with the worst status', async () => {
+    const [empty, torn] = [join(folder, 'empty'), join(folder, 'torn-too.mcap')];
+    mkdirSync(empty);
+    copyFileSync(bag, torn);
+    truncateSync(torn, Math.floor(readFileSync(bag).length * 0.7));
+    for (const command of ['info', 'verify']) {
+      const paths = [torn, join(folder, 'nothing'), bag, empty, PROGRAM];
+      const { status, out, err } = await fender('bag', command, ...paths);
+      expect(status, command).toBe(1);
+      expect(out).toContain(`${torn}`);
+      expect(out).toContain(`${bag}`);
+      expect(err.match(/^fender: /gm)).toHaveLength(3);
+      expect((await fender('bag', command, torn, bag)).status, command).toBe(3);
+      expect((await fender('bag', command, join(folder, 'nothing'))).status).toBe(1);
+    }
+    const written = `${bag.replace(/.*\//, `${folder}/`)}.active`;
+    copyFileSync(torn, written);
+    expect((await fender('bag', 'verify', written)).status).toBe(0);
+    const info = await fender('bag', 'info', written);
+    expect(info.status).toBe(0);
+    expect(info.out).toContain('still being written');
   });
 
   test('a torn one is told by info with status 3, and recovered to a whole one', async () => {
