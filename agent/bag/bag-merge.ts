@@ -139,12 +139,7 @@ async function join(
     }
     for (const [name, values] of Object.entries(records)) await writer.addMetadata(name, values);
     const counts = await copyAll(set, writer, work);
-    if (writer.messages === 0) {
-      const found = set.files.length === 1 ? paths.join(' ') : `${set.files.length} files`;
-      const has = set.spanText === '' ? '' : `; there are messages from ${set.spanText}`;
-      const wanted = 'expected messages of these topics in this span';
-      throw new RecordingError('not-covered', `${found}: ${wanted}, found none${has}`);
-    }
+    if (writer.messages === 0) throw set.notCovered(paths);
     const topics = [...counts]
       .map(([topic, messages]) => ({ topic, messages }))
       .sort((a, b) => (a.topic < b.topic ? -1 : 1));

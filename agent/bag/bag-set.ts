@@ -119,6 +119,14 @@ export class BagSet {
     return startNs === null || endNs === null ? '' : `${isoTime(startNs)} to ${isoTime(endNs)}`;
   }
 
+  /** The error of a span and topics without any message; `paths` are those that were asked for. */
+  notCovered(paths: readonly string[]): RecordingError {
+    const found = this.files.length === 1 ? paths.join(' ') : `${this.files.length} files`;
+    const has = this.spanText === '' ? '' : `; there are messages from ${this.spanText}`;
+    const text = `${found}: expected messages of these topics in this span, found none${has}`;
+    return new RecordingError('not-covered', text);
+  }
+
   /** Channels of a file that are wanted. */
   channels(file: number): McapTypes.Channel[] {
     return [...(this.files[file]?.channels.values() ?? [])].filter(({ topic }) => this.#wants(topic));

@@ -199,6 +199,18 @@ class Exporter {
     return this.sinks;
   }
 
+  /** The error of topics of which no file can be made. */
+  nothing(path: string): RecordingError {
+    const reasons = [
+      ...this.skipped.map(({ topic, reason }) => `${topic}: ${reason}`),
+      ...(this.unasked.length === 0
+        ? []
+        : [`no ${this.#options.formats.join(', ')} is made of ${this.unasked.join(', ')}`]),
+    ];
+    const found = reasons.length === 0 ? 'no topics' : reasons.join('; ');
+    return new RecordingError('not-covered', `${path}: expected topics that these formats can hold, found ${found}`);
+  }
+
   async #sink(
     channel: McapTypes.Channel,
     schema: McapTypes.Schema | undefined,
@@ -273,14 +285,21 @@ export async function bagExport(
     const exporter = new Exporter(set, folder, options);
     try {
       const sinks = await exporter.begin();
+      if (sinks.size === 0) throw exporter.nothing(path);
       const perFile = set.files.map(({ schemas }, file) => {
         return new Map(
           set.channels(file).map((channel) => [channel.id, sinks.get(sinkKey(channel, schemas.get(channel.schemaId)))]),
         );
       });
+      let messages = 0;
       for await (const message of set.messages(work)) {
-        await perFile[message.file]?.get(message.message.channelId)?.add(message);
+        const sink = perFile[message.file]?.get(message.message.channelId);
+        if (sink) messages += 1;
+        await sink?.add(message);
       }
+      // Of a whole bag without messages the empty tables say so; of a damaged one the report says why.
+      const isChosen = set.span.fromNs !== undefined || set.span.toNs !== undefined;
+      if (messages === 0 && isChosen && set.damage.length === 0) throw set.notCovered([path]);
       for (const sink of sinks.values()) await sink.finish();
     } catch (error) {
       for (const sink of exporter.sinks.values()) await sink.abandon();

@@ -9,7 +9,7 @@ import { compressedAudioMessage, viewSamples } from '../../../agent/sound/raw-au
 import { readWavFormat } from '../../../drivers/uma8/wav.ts';
 import { range } from '../recording/recording-fixtures.ts';
 import { scratchFolder } from '../recording/scratch-folder.ts';
-import { driveMessages, type MadeMessage, madeBag, soundMessage, startNs } from './bag-fixtures.ts';
+import { driveMessages, type MadeMessage, madeBag, soundMessage, startNs, temperatureMessage } from './bag-fixtures.ts';
 
 type Options = Parameters<typeof bagExport>[2];
 
@@ -82,14 +82,26 @@ describe('exporting sound', () => {
     expect(exportedAll(report)).toBe(true);
   });
 
-  test('alone, when asked, is whole; what finds nothing for its formats is not', async () => {
+  test('alone, when asked, is whole; what finds nothing for its formats, or in its span, is refused and leaves nothing', async () => {
     const { out, report } = await exported(driveMessages(1), { formats: ['wav'] });
     expect((await readdir(out)).sort()).toEqual(['export.json', 'uma8_audio.wav']);
     expect(report).toMatchObject({ skipped: [], unasked: expect.arrayContaining(['/bme680/temperature']) });
     expect(formatExport(report)).toContain('not in these formats: ');
     expect(exportedAll(report)).toBe(true);
-    const nothing = await exported(driveMessages(1), { formats: ['wav'], topics: ['/bme680/*'] });
-    expect(exportedAll(nothing.report)).toBe(false);
+    const folder = await scratchFolder();
+    const path = join(folder, 'drive.mcap');
+    await writeFile(path, madeBag([...driveMessages(1), temperatureMessage(20)]));
+    const refused: [Partial<Options>, RegExp][] = [
+      [{ formats: ['wav'], topics: ['/bme680/*'] }, /no wav is made of \/bme680\/temperature/],
+      [{ from: '1h' }, /found none; there are messages from 2025-11-24T16:00:00/],
+      [{ from: '10s', formats: ['wav'] }, /found none; there are messages/],
+    ];
+    for (const [options, message] of refused) {
+      const chosen: Options = { formats: ['wav', 'csv'], gaps: 'silence', ...options };
+      const error = await bagExport(path, join(folder, 'out'), chosen).catch((cause: unknown) => cause);
+      expect(error).toMatchObject({ code: 'not-covered', message: expect.stringMatching(message) });
+    }
+    expect(await readdir(folder)).toEqual(['drive.mcap']);
   });
 
   test('splits at gaps when asked, and always when nothing came for an hour', async () => {
@@ -199,7 +211,10 @@ describe('exporting tables', () => {
 
   test('what cannot be decoded is left out with the reason', async () => {
     const { report } = await exported(
-      [{ topic: '/x', type: 'x_msgs/msg/X', sequence: 0, logTimeNs: startNs, data: new Uint8Array(8) }],
+      [
+        soundMessage(0),
+        { topic: '/x', type: 'x_msgs/msg/X', sequence: 0, logTimeNs: startNs, data: new Uint8Array(8) },
+      ],
       {},
       () => 'y_msgs/Y missing',
     );
