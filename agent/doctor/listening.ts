@@ -4,6 +4,7 @@ import type { AgentConfig } from '../config/schema.ts';
 import { chosenText } from '../detector/detector-node.ts';
 import { findPair, recallChoice } from '../detector/model-choice.ts';
 import { type Check, ok, warn } from './check.ts';
+import { runningAgent } from './machine.ts';
 import { checkModel } from './model.ts';
 
 const programFolder = resolve(import.meta.dirname, '../..');
@@ -31,7 +32,7 @@ export async function checkCandidate({ detector, sensors }: AgentConfig): Promis
 }
 
 /** What a running agent says of its models. */
-export async function checkListening({ detector, health }: AgentConfig): Promise<Check> {
+export async function checkListening({ detector, health, data_dir }: AgentConfig): Promise<Check> {
   const name = 'listening';
   if (!detector.enabled) return ok(name, 'the detector is switched off');
   const { host, port } = health.listen;
@@ -42,7 +43,12 @@ export async function checkListening({ detector, health }: AgentConfig): Promise
     const line = text.split('\n').find((each) => each.startsWith(`fender_${series} `));
     return line === undefined ? Number.NaN : Number(line.slice(line.lastIndexOf(' ') + 1));
   };
-  if (Number.isNaN(figure('detector_running'))) return ok(name, 'no agent runs, so there is nothing to tell');
+  if (Number.isNaN(figure('detector_running'))) {
+    const agent = await runningAgent(data_dir);
+    if (agent === null) return ok(name, 'no agent runs, so there is nothing to tell');
+    const why = port === 0 ? 'its port is not known: health.listen.port is 0' : `nothing answers at ${host}:${port}`;
+    return ok(name, `agent ${agent} runs, but does not tell here how it listens: ${why}`);
+  }
   const scored = figure('detector_windows_total');
   const missed = figure('detector_missed_windows_total');
   const found = [`${scored} windows scored, ${missed} missed, ${figure('detector_restarts_total')} restarts`];

@@ -30,11 +30,17 @@ export async function checkDataFolder(folder: string): Promise<Check> {
     const cure = `Make ${path} and give it to the user that runs fender: sudo install -d -o $USER ${path}`;
     return failed('data_dir', `${existing} cannot be written: ${reasonOf(error)}`, cure);
   }
-  const holder = (await readFile(join(path, 'agent.lock'), 'utf8').catch(() => '')).split(' ')[0];
-  if (holder !== undefined && holder !== '' && (await isAlive(holder))) {
+  const holder = await runningAgent(path);
+  if (holder !== null) {
     return ok('data_dir', `${path} can be written; agent ${holder} is using it`);
   }
   return ok('data_dir', existing === path ? `${path} can be written` : `${path} can be made in ${existing}`);
+}
+
+/** The process of the agent that uses a data folder; null when none does. */
+export async function runningAgent(folder: string): Promise<string | null> {
+  const [holder = ''] = (await readFile(join(resolve(folder), 'agent.lock'), 'utf8').catch(() => '')).split(' ');
+  return holder !== '' && (await isAlive(holder)) ? holder : null;
 }
 
 export async function checkDisk(folder: string): Promise<Check> {

@@ -41,6 +41,17 @@ describe('the doctor', () => {
     expect(checks.get('data_dir')?.found).toContain(`can be made in ${folder}`);
   });
 
+  it('knows an agent that runs and whose port it cannot know', async () => {
+    const data = await mkdtemp(join(folder, 'data-'));
+    const config = `data_dir: ${data}\nhealth: { listen: { port: 0 } }\nsync: { url: mqtt://127.0.0.1:${port} }\n`;
+    expect((await check(config)).get('listening')?.found).toContain('no agent runs');
+    await writeFile(join(data, 'agent.lock'), `${process.pid} 1\n`);
+    const checks = await check(config);
+    expect(checks.get('data_dir')?.found).toContain(`agent ${process.pid} is using it`);
+    expect(checks.get('listening')?.found).toContain(`agent ${process.pid} runs`);
+    expect(checks.get('listening')?.found).toContain('its port is not known: health.listen.port is 0');
+  });
+
   it('names what is missing and the cure of each', async () => {
     await writeFile(join(folder, 'file'), '');
     const checks = await check(
