@@ -4,12 +4,11 @@ import { stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type FolderMetadata, metadataName, readFolderMetadata, someBagFiles } from './bag-folder.ts';
 import { type FileCheck, type TopicSequences, verifySource } from './bag-verify.ts';
-import { FileSource } from './byte-source.ts';
+import { FileSource, isUnfinished, unfinishedText } from './byte-source.ts';
 import { counted } from './counted.ts';
 import { RecordingError } from './error.ts';
 import { type Finding, FindingList } from './finding.ts';
 import type { Work } from './new-output.ts';
-import { activeSuffix } from './repair.ts';
 import { recoverCure } from './shell-word.ts';
 import { earliest, latest } from './time-span.ts';
 
@@ -43,6 +42,10 @@ export async function bagVerify(path: string, work: Work = {}): Promise<BagCheck
       errors += check.errors;
     } catch (error) {
       if (!isFolder || !(error instanceof RecordingError) || !ofOneFile.includes(error.code)) throw error;
+      if (error.code === 'empty' && isUnfinished(file)) {
+        findings.push({ file, offset: 0, severity: 'note', code: 'unfinished', message: `empty: ${unfinishedText}` });
+        continue;
+      }
       findings.push({ file, offset: 0, severity: 'error', code: error.code, message: error.message });
       errors += 1;
     }
@@ -84,15 +87,19 @@ async function checkMetadata(
   checks: readonly FileCheck[],
   list: FindingList,
 ): Promise<void> {
-  for (const file of files) {
-    if (file.endsWith(activeSuffix))
-      list.note('unfinished', null, `${basename(file)} is being written, or was left so by a crash`);
-  }
   let metadata: FolderMetadata | null;
   try {
     metadata = await readFolderMetadata(folder);
   } catch (error) {
     list.error('metadata', null, (error as Error).message.replace(`${join(folder, metadataName)}: `, ''));
+    return;
+  }
+  if (metadata === null && files.every(isUnfinished)) {
+    list.note(
+      'unfinished',
+      null,
+      'expected metadata.yaml, found none: it comes with the first segment that is finished',
+    );
     return;
   }
   if (metadata === null) {
@@ -105,7 +112,7 @@ async function checkMetadata(
   }
   const { information, storage } = metadata;
   if (storage !== 'mcap') list.error('metadata', null, `storage_identifier: expected mcap, found '${storage}'`);
-  const finished = files.filter((file) => !file.endsWith(activeSuffix)).map((file) => basename(file));
+  const finished = files.filter((file) => !isUnfinished(file)).map((file) => basename(file));
   const named = listAt(information, 'relative_file_paths').map(String);
   for (const name of named) {
     if (!finished.includes(name)) list.error('metadata', null, `names ${name}, which is not there`);
@@ -183,8 +190,10 @@ export function formatCheck(check: BagCheck): string {
   const found = `${orNo(check.errors, 'error')}, ${orNo(notes, 'note')}`;
   const read = `${orNo(check.files.length, 'file')}, ${orNo(messages, 'message')}, ${counted(bytes, 'byte')} read`;
   const lines = [`${check.path}: ${found}; ${read}`];
+  const placed = check.findings.filter(({ offset }) => offset !== null);
+  const files = new Set([...check.files.map(({ path }) => path), ...placed.map(({ file }) => file)]);
   for (const { file, offset, severity, code, message } of check.findings) {
-    const where = check.files.length > 1 || offset === null ? `${basename(file)} ` : '';
+    const where = files.size > 1 || offset === null ? `${basename(file)} ` : '';
     const place = offset === null ? where.trim() : `${where}offset ${offset}`;
     lines.push(`  ${severity}  ${code}  ${place}: ${message}`);
   }

@@ -1,6 +1,6 @@
 /** Owns telling an MCAP file from all other files, with the cure for those that have one. */
 
-import type { ByteSource } from './byte-source.ts';
+import { type ByteSource, isUnfinished, unfinishedText } from './byte-source.ts';
 import { RecordingError } from './error.ts';
 import { magicBytes } from './mcap-records.ts';
 import type { RebuildReport } from './rebuild.ts';
@@ -35,7 +35,11 @@ const foreignFormats: readonly [start: string, name: string, cure: string][] = [
  */
 export async function refuseForeign(source: ByteSource): Promise<void> {
   if (source.size === 0) {
-    throw new RecordingError('empty', `${source.name}: expected an MCAP file, found 0 bytes (nothing at offset 0)`);
+    const why = isUnfinished(source.name) ? `: ${unfinishedText}` : '';
+    throw new RecordingError(
+      'empty',
+      `${source.name}: expected an MCAP file, found 0 bytes (nothing at offset 0)${why}`,
+    );
   }
   const text = Buffer.from(await source.read(0, 16)).toString('latin1');
   if (text.startsWith('SQLite format 3\0')) {

@@ -227,7 +227,7 @@ class FileVerifier {
   #noteOverlaps(): void {
     if (this.#overlaps === null) return;
     const { chunks, offset, longestNs } = this.#overlaps;
-    const text = `${chunks} chunks start before an earlier one ends, by up to ${longestNs} ns: readers must sort`;
+    const text = `${counted(chunks, 'chunk')} ${chunks === 1 ? 'starts' : 'start'} before an earlier one ends, by up to ${longestNs} ns: readers must sort`;
     this.findings.note('chunk-order', offset, text);
   }
 

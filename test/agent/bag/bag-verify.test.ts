@@ -151,6 +151,17 @@ describe('an unfinished segment', () => {
     );
   });
 
+  test('alone or empty in the folder of a recording is no error either', async () => {
+    const folder = join(await scratchFolder(), 'drive');
+    await mkdir(folder);
+    await writeFile(join(folder, 'drive_0.mcap.active'), whole.subarray(0, (await firstSoundChunk()).offset));
+    await writeFile(join(folder, 'drive_1.mcap.active'), '');
+    const check = await bagVerify(folder);
+    expect(check.errors).toBe(0);
+    expect(formatCheck(check)).toContain('drive_1.mcap.active offset 0: empty: still being written');
+    expect(formatCheck(check)).not.toContain('recover');
+  });
+
   test('that is damaged before its end is damaged', async () => {
     const { offset, bytes } = await firstSoundChunk();
     const damaged = changed(whole.subarray(0, offset + 3 * bytes.byteLength), offset + 200, 1);

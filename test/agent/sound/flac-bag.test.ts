@@ -1,10 +1,12 @@
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { bagMerge } from '../../../agent/bag/bag-merge.ts';
 import { Recorder } from '../../../agent/recording/recorder.ts';
 import { readBagSound } from '../../../agent/replay/bag-sound.ts';
 import { openFlacEncoder } from '../../../agent/sound/flac-encoder.ts';
 import { compressedAudioMessage, compressedAudioType, viewSamples } from '../../../agent/sound/raw-audio.ts';
-import { clock, range, sound } from '../recording/recording-fixtures.ts';
+import { clock, range, readStream, sound } from '../recording/recording-fixtures.ts';
 import { scratchFolder } from '../recording/scratch-folder.ts';
 
 test('a recording in which some sound is FLAC and some is not is replayed as it was heard, with nothing counted as lost', async () => {
@@ -32,4 +34,13 @@ test('a recording in which some sound is FLAC and some is not is replayed as it 
   }
   expect(heard).toEqual(range(12));
   expect(times).toEqual(given.map(({ stamp }) => stamp.capturedAtNs));
+
+  // A bag made of it has the overview of all its sound, however it was packed.
+  await bagMerge([join(folder, 'mixed')], join(folder, 'merged.mcap'));
+  const records = readStream(await readFile(join(folder, 'merged.mcap')));
+  const overview = records.find((record) => record.type === 'Attachment');
+  expect(JSON.parse(new TextDecoder().decode(overview?.data)).series).toMatchObject([
+    { topic: '/uma8/audio', field: 'ch0', count: [48_000, 9600] },
+    { topic: '/uma8/audio', field: 'ch1', count: [48_000, 9600] },
+  ]);
 });
