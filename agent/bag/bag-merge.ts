@@ -178,9 +178,10 @@ async function recordingsOf(paths: readonly string[], set: BagSet): Promise<Map<
     for (const name of await bagFiles(path)) {
       const { statistics, metadata = [] } = files.get(name) ?? {};
       const isCut = metadata.some((each) => each.name === cutMetadata);
-      const whole = metadata.find((each) => each.name === 'fender.recording')?.metadata.get('recording');
+      const told = metadata.find((each) => each.name === 'fender.recording')?.metadata;
+      const recording = told?.get('recording');
       // What was cut away between two cuts of one recording was not lost.
-      const key = isCut || whole === undefined ? path : whole;
+      const key = isCut || recording === undefined ? path : JSON.stringify([told?.get('vehicle'), recording]);
       const startNs = statistics === undefined || statistics.messageCount === 0n ? null : statistics.messageStartTime;
       const known = recordings.get(key);
       // Each segment says what was lost since the recording began, the last of its records all of it.
