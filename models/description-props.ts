@@ -48,6 +48,16 @@ export function readDescription(metadata: readonly { readonly key: string; reado
   return { description: findings.length === 0 ? checked.description : null, findings };
 }
 
+/** A value of one of our keys as it stands in the file, valid or not; one that should be JSON and is none is a text. */
+export function plainValue(key: string, value: string): unknown {
+  if (STRING_KEYS.has(key)) return value;
+  try {
+    return JSON.parse(value);
+  } catch {
+    return value;
+  }
+}
+
 /** The keys and values to write; `description` is valid. */
 export function descriptionEntries(description: ModelDescription): [key: string, value: string][] {
   return Object.entries(description)

@@ -1,17 +1,17 @@
 /** Shows what a model file is, whole or broken: its description, its graph, and the bins that drift is judged against. */
 import { createHash } from 'node:crypto';
-import type { ModelDescription } from './description.ts';
-import { DESCRIPTION_KEYS } from './description-props.ts';
-import type { ModelFinding } from './error.ts';
+import { DESCRIPTION_KEYS, plainValue } from './description-props.ts';
+import { ModelError, type ModelFinding } from './error.ts';
 import { ELEMENT_TYPES } from './onnx/operators.ts';
 import type { OnnxGraph, OnnxValue } from './onnx/structure.ts';
-import { examine, lookInto, type ReadModelOptions } from './package.ts';
+import { examine, lookInto, type ReadModelOptions, readModelBytes } from './package.ts';
 
 /** As printed with --json. */
 export interface Inspection {
   readonly file: string;
   readonly bytes: number;
-  readonly sha256: string;
+  /** Null when the file could not be read. */
+  readonly sha256: string | null;
   /** Whether readModel takes the file. */
   readonly valid: boolean;
   readonly findings: readonly ModelFinding[];
@@ -36,6 +36,26 @@ export interface InspectedGraph {
   readonly tensors: number;
 }
 
+/** Looks at the file at `path`; never throws for what it is. One that cannot be read is a finding too. */
+export async function inspectFile(path: string, options: ReadModelOptions = {}): Promise<Inspection> {
+  try {
+    return inspectModel(await readModelBytes(path, options), path, options);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    const { findings } = error;
+    return {
+      file: path,
+      bytes: 0,
+      sha256: null,
+      valid: false,
+      findings,
+      description: {},
+      other_metadata: {},
+      graph: null,
+    };
+  }
+}
+
 /** Looks at a file of any content; never throws for it. */
 export function inspectModel(bytes: Uint8Array, path: string, options: ReadModelOptions = {}): Inspection {
   const { findings } = examine(bytes, path, options);
@@ -43,7 +63,7 @@ export function inspectModel(bytes: Uint8Array, path: string, options: ReadModel
   const description: Record<string, unknown> = {};
   const other: Record<string, string> = {};
   for (const { key, value } of seen.metadata) {
-    if (DESCRIPTION_KEYS.has(key)) description[key] = jsonOrText(value);
+    if (DESCRIPTION_KEYS.has(key)) description[key] = plainValue(key, value);
     else other[key] = value;
   }
   const opsets = Object.fromEntries([...seen.opsets].map(([domain, version]) => [domain || 'ai.onnx', version]));
@@ -60,15 +80,6 @@ export function inspectModel(bytes: Uint8Array, path: string, options: ReadModel
         ? null
         : { ir_version: seen.irVersion, producer: seen.producer, opsets, ...inspectGraph(seen.graph) },
   };
-}
-
-function jsonOrText(value: string): unknown {
-  try {
-    const parsed: unknown = JSON.parse(value);
-    return typeof parsed === 'object' ? parsed : value;
-  } catch {
-    return value;
-  }
 }
 
 function inspectGraph({
@@ -102,11 +113,15 @@ function valueText({ name, elementType, dims }: OnnxValue): string {
 export function formatInspection(inspection: Inspection): string {
   const { description, graph, findings } = inspection;
   const lines = [
-    ...descriptionLines(description as Partial<ModelDescription>),
-    ['file', `${inspection.file}, ${sizeText(inspection.bytes)}`],
-    ['SHA-256', inspection.sha256],
+    ...descriptionLines(description),
+    ...(inspection.sha256 === null
+      ? [['file', inspection.file]]
+      : [
+          ['file', `${inspection.file}, ${sizeText(inspection.bytes)}`],
+          ['SHA-256', inspection.sha256],
+        ]),
     ...(graph === null ? [] : graphLines(graph)),
-    ...historyLines(description as Partial<ModelDescription>),
+    ...historyLines(description),
     ...Object.entries(inspection.other_metadata).map(([key, value]) => [
       'other metadata',
       `${plain(key)}: ${plain(value)}`,
@@ -156,54 +171,93 @@ function textOf(value: unknown): string {
   return plain(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''));
 }
 
-function descriptionLines(d: Partial<ModelDescription>): Line[] {
-  const lines: Line[] = [];
-  const add = (name: string, ...parts: (string | false | undefined)[]): void => {
-    const text = parts.filter((part) => part !== undefined && part !== false && part !== '').join(', ');
-    if (text !== '') lines.push([name, text]);
-  };
-  add(
-    'model',
-    [d.name, d.version].filter(Boolean).map(textOf).join(' '),
-    d.author !== undefined && `by ${textOf(d.author)}`,
-    d.task && textOf(d.task),
-  );
-  if (Array.isArray(d.labels)) {
-    add(
-      'labels',
-      ...d.labels.map((label) => {
-        const from = d.thresholds?.[label];
-        return typeof from === 'number' ? `${textOf(label)} (from ${from})` : textOf(label);
-      }),
-    );
+/** A description that may be broken: nothing is taken for granted of any value. */
+type Keys = Readonly<Record<string, unknown>>;
+
+function isObject(value: unknown): value is Keys {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The value's own key, which is nothing where the value is no object. */
+function keyOf(value: unknown, key: string): unknown {
+  return isObject(value) && Object.hasOwn(value, key) ? value[key] : undefined;
+}
+
+type Part = string | false | undefined;
+
+/** The line of a section: its `parts`, or the section as it stands where it is no object; none where it is absent. */
+function section(name: string, value: unknown, parts: (keys: Keys) => readonly Part[]): Line[] {
+  if (value === undefined) return [];
+  const text = isObject(value) ? joined(parts(value)) : textOf(value);
+  return text === '' ? [] : [[name, text]];
+}
+
+function joined(parts: readonly Part[]): string {
+  return parts.filter((part) => part !== undefined && part !== false && part !== '').join(', ');
+}
+
+/** `text` of a value that is there. */
+function said(value: unknown, text: (shown: string) => string): Part {
+  return value === undefined ? undefined : text(textOf(value));
+}
+
+function descriptionLines(d: Keys): Line[] {
+  return [
+    ...section('model', d, () => [
+      [d.name, d.version]
+        .filter((each) => each !== undefined)
+        .map(textOf)
+        .join(' '),
+      said(d.author, (author) => `by ${author}`),
+      said(d.task, (task) => task),
+    ]),
+    ...labelLines(d.labels, d.thresholds),
+    ...section('input', d.input, (input) => [
+      said(input.topic, (topic) => topic),
+      typeof input.channels === 'number'
+        ? `${countOf(input.channels, 'channel')} (${textOf(input.downmix)})`
+        : said(input.channels, (channels) => `channels ${channels}`),
+      said(input.sample_rate_hz, (rate) => `${rate} Hz`),
+    ]),
+    ...(isObject(d.input)
+      ? section('window', d.input, ({ window_s, hop_s }) => [
+          [said(window_s, (s) => `${s} s`), said(hop_s, (s) => `every ${s} s`)].filter(Boolean).join(' '),
+        ])
+      : []),
+    ...section('precision', d.precision, () => [textOf(d.precision)]),
+    ...section('events', d.events, (events) =>
+      Object.entries(events).map(([key, value]) => `${plain(key)} ${textOf(value)}`),
+    ),
+    ...section('false alarms', d, () => [
+      said(d.false_alarm_budget_per_hour, (budget) => `thresholds set for ${budget} an hour`),
+    ]),
+    ...section('calibration', d.calibration, (c) => [
+      [c.method, c.temperature]
+        .filter((each) => each !== undefined)
+        .map(textOf)
+        .join(' '),
+      said(c.background_shift, (shift) => `background shifted by ${shift}`),
+      said(c.expected_calibration_error, (error) => `expected error ${error}`),
+      said(c.brier, (brier) => `Brier ${brier}`),
+    ]),
+  ];
+}
+
+function labelLines(labels: unknown, thresholds: unknown): Line[] {
+  if (!Array.isArray(labels)) {
+    const shown = { labels, thresholds };
+    return Object.entries(shown).flatMap(([name, value]) => section(name, value, () => [textOf(value)]));
   }
-  const input = d.input;
-  if (input !== undefined) {
-    add(
-      'input',
-      textOf(input.topic),
-      `${countOf(input.channels, 'channel')} (${textOf(input.downmix)})`,
-      `${input.sample_rate_hz} Hz`,
-    );
-    add('window', `${input.window_s} s every ${input.hop_s} s`);
-  }
-  add('precision', d.precision && textOf(d.precision));
-  add('events', ...Object.entries(d.events ?? {}).map(([key, value]) => `${plain(key)} ${textOf(value)}`));
-  add(
-    'false alarms',
-    d.false_alarm_budget_per_hour !== undefined && `thresholds set for ${d.false_alarm_budget_per_hour} an hour`,
-  );
-  const c = d.calibration;
-  if (c !== undefined) {
-    const error = c.expected_calibration_error;
-    add(
-      'calibration',
-      `${c.method} ${c.temperature}`,
-      error !== undefined && `expected error ${error}`,
-      c.brier !== undefined && `Brier ${c.brier}`,
-    );
-  }
-  return lines;
+  const text = labels.map((label) => {
+    const from = keyOf(thresholds, String(label));
+    return from === undefined ? textOf(label) : `${textOf(label)} (from ${textOf(from)})`;
+  });
+  const others = isObject(thresholds) ? Object.keys(thresholds).filter((label) => !labels.includes(label)) : [];
+  return [
+    ['labels', text.join(', ')],
+    ...(isObject(thresholds) ? [] : section('thresholds', thresholds, () => [])),
+    ...others.map((label): Line => ['thresholds', `${plain(label)} ${textOf(keyOf(thresholds, label))}, of no label`]),
+  ];
 }
 
 function graphLines(graph: InspectedGraph): Line[] {
@@ -226,42 +280,49 @@ function graphLines(graph: InspectedGraph): Line[] {
 }
 
 /** Where the model comes from, how good it is, and what it has heard. */
-function historyLines(d: Partial<ModelDescription>): Line[] {
-  const lines: Line[] = [];
-  const run = d.training_run;
-  if (run !== undefined) {
-    const folds = Array.isArray(run.folds) ? `, folds ${run.folds.join(', ')}` : '';
-    lines.push([
-      'training',
-      `seed ${textOf(run.seed)}, commit ${textOf(run.commit)}${folds}, dataset ${textOf(d.dataset_tag)}`,
-    ]);
-    lines.push(['', textOf(run.data)]);
-  }
-  const figures = flatFigures(d.evaluation ?? {}, '');
+function historyLines(d: Keys): Line[] {
+  const lines = section('training', d.training_run, (run) => [
+    said(run.seed, (seed) => `seed ${seed}`),
+    said(run.commit, (commit) => `commit ${commit}`),
+    said(run.folds, (folds) => `folds ${Array.isArray(run.folds) ? run.folds.map(textOf).join(', ') : folds}`),
+    said(d.dataset_tag, (tag) => `dataset ${tag}`),
+  ]);
+  lines.push(...section('', keyOf(d.training_run, 'data'), () => [textOf(keyOf(d.training_run, 'data'))]));
+  const figures = flatFigures(d.evaluation, '');
   figures.slice(0, MOST_FIGURES).forEach(([name, figure], i) => {
-    lines.push([i === 0 ? 'evaluation' : '', `${plain(name)} ${figure}`]);
+    lines.push([i === 0 ? 'evaluation' : '', name === '' ? figure : `${plain(name)} ${figure}`]);
   });
   if (figures.length > MOST_FIGURES) lines.push(['', `and ${figures.length - MOST_FIGURES} more: --json shows all`]);
-  const histograms = d.drift_reference?.histograms;
-  if (!Array.isArray(histograms)) return lines;
-  if (!histograms.some(({ counts }) => Array.isArray(counts) && counts.some((count) => count > 0))) {
-    return [...lines, ['drift reference', 'empty: drift of this model cannot be told']];
-  }
-  const width = Math.max(...histograms.map(({ feature }) => textOf(feature).length), 0);
-  histograms.forEach(({ feature, edges, counts }, i) => {
-    if (!Array.isArray(edges) || !Array.isArray(counts)) return;
-    const total = counts.reduce((sum, count) => sum + count, 0);
-    const text = `${textOf(feature).padEnd(width)}  ${edges[0]} ${bars(counts)} ${edges.at(-1)}, ${countOf(total, 'window')}`;
-    lines.push([i === 0 ? 'drift reference' : '', text]);
+  return [...lines, ...referenceLines(d.drift_reference)];
+}
+
+function referenceLines(reference: unknown): Line[] {
+  if (reference === undefined) return [];
+  const histograms = keyOf(reference, 'histograms');
+  if (!Array.isArray(histograms)) return [['drift reference', textOf(reference)]];
+  const all = histograms.map((histogram) => {
+    const [edges, counts] = [keyOf(histogram, 'edges'), keyOf(histogram, 'counts')];
+    const isWhole = Array.isArray(edges) && Array.isArray(counts) && counts.every((count) => typeof count === 'number');
+    return { histogram, feature: textOf(keyOf(histogram, 'feature')), bins: isWhole ? { edges, counts } : null };
   });
-  return lines;
+  if (all.every(({ bins }) => bins !== null && !bins.counts.some((count) => count > 0))) {
+    return [['drift reference', 'empty: drift of this model cannot be told']];
+  }
+  const width = Math.max(...all.map(({ feature }) => feature.length));
+  return all.map(({ histogram, feature, bins }, i): Line => {
+    const name = i === 0 ? 'drift reference' : '';
+    if (bins === null) return [name, textOf(histogram)];
+    const [first, last] = [bins.edges[0], bins.edges.at(-1)].map(textOf);
+    const windows = bins.counts.reduce((sum: number, count: number) => sum + count, 0);
+    return [name, `${feature.padEnd(width)}  ${first} ${bars(bins.counts)} ${last}, ${countOf(windows, 'window')}`];
+  });
 }
 
 const MOST_FIGURES = 12;
 
 function flatFigures(value: unknown, name: string): [name: string, figure: string][] {
-  if (typeof value === 'number' || typeof value === 'string') return [[name, textOf(value)]];
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return [];
+  if (value === undefined) return [];
+  if (!isObject(value)) return Array.isArray(value) && name !== '' ? [] : [[name, textOf(value)]];
   return Object.entries(value).flatMap(([key, inner]) => flatFigures(inner, name === '' ? key : `${name}.${key}`));
 }
 
@@ -270,5 +331,5 @@ const BARS = '▁▂▃▄▅▆▇█';
 /** A histogram as one character a bin; an empty bin is a blank. */
 function bars(counts: readonly number[]): string {
   const most = Math.max(...counts, 1);
-  return counts.map((count) => (count > 0 ? BARS[Math.min(7, Math.floor((8 * count) / most))] : ' ')).join('');
+  return counts.map((count) => (count > 0 ? (BARS[Math.min(7, Math.floor((8 * count) / most))] ?? ' ') : ' ')).join('');
 }

@@ -22,12 +22,11 @@ Examples:
     )
     .action((files: string[], options: { json?: true; maxBytes?: number }) =>
       run(async () => {
-        const { formatInspection, inspectModel } = await import('../../models/inspect.ts');
-        const { readModelBytes } = await import('../../models/package.ts');
+        const { formatInspection, inspectFile } = await import('../../models/inspect.ts');
         const limits = options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes };
         const inspections = [];
         for (const [i, file] of files.entries()) {
-          const inspection = inspectModel(await readModelBytes(file, limits), file, limits);
+          const inspection = await inspectFile(file, limits);
           inspections.push(inspection);
           if (!options.json) process.stdout.write(`${i === 0 ? '' : '\n'}${formatInspection(inspection)}`);
         }

@@ -1,5 +1,5 @@
 import { execFile, spawn } from 'node:child_process';
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -89,6 +89,13 @@ describe('fender model inspect', () => {
     expect(cut.findings[0]).toMatchObject({ field: 'model.graph', found: expect.stringContaining('the end after') });
     expect(net.other_metadata).toEqual({ exported_by: 'somebody' });
     expect(net.graph.outputs).toEqual(['scores float32 [batch, 3]']);
+  }, 300_000);
+
+  test('goes on after a file that is not there', async () => {
+    const { status, stdout } = await fender('inspect', INT8, at('none.onnx'), at('net.onnx'));
+    expect(status).toBe(3);
+    expect(stdout).toContain('expected a file that can be read, found no such file');
+    expect(stdout).toContain(`${at('net.onnx')}, `);
   }, 300_000);
 });
 
@@ -234,6 +241,16 @@ describe('fender model pack', () => {
     const { status } = await fender('pack', at('own.onnx'), '--in-place', '--author', 'me');
     expect(status).toBe(0);
     expect((await readModel(at('own.onnx'))).description).toMatchObject({ author: 'me', name: 'test-model' });
+  }, 300_000);
+
+  test('gives the shipped model other thresholds, as its own help says', async () => {
+    await copyFile(join(ROOT, INT8), at('impact.int8.onnx'));
+    const thresholds = ['--thresholds', 'body_impact=0.7,glass_break=0.6'];
+    const { status, stderr } = await fender('pack', '--in-place', at('impact.int8.onnx'), ...thresholds);
+    expect([status, stderr]).toEqual([0, '']);
+    const [before, { description }] = [await readModel(INT8), await readModel(at('impact.int8.onnx'))];
+    expect(description.thresholds).toEqual({ body_impact: 0.7, glass_break: 0.6 });
+    expect(description.drift_reference).toEqual(before.description.drift_reference);
   }, 300_000);
 
   test('asks in a terminal for what is missing, and again after an answer that is none', async () => {
