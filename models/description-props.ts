@@ -1,6 +1,12 @@
 /** The description as metadata_props of an ONNX file: which keys, how they are written, and what is wrong with those that were read. */
-import type { z } from 'zod';
-import { type ModelDescription, modelDescriptionSchema } from './description.ts';
+import { z } from 'zod';
+import { closestName } from './closest-name.ts';
+import {
+  disagreements,
+  type ModelDescription,
+  modelDescriptionSchema,
+  type PartialDescription,
+} from './description.ts';
 import { ModelError, type ModelFinding } from './error.ts';
 
 /** The keys of metadata_props that are ours; others belong to whoever wrote them. */
@@ -76,12 +82,72 @@ export function validDescription(raw: unknown, path: string): ModelDescription {
 export function check(raw: unknown): Read {
   const result = modelDescriptionSchema.safeParse(raw);
   if (result.success) return { description: result.data, findings: [] };
-  const findings = result.error.issues.map((issue) => {
-    let found: unknown = raw;
-    for (const key of issue.path) found = (found as Record<PropertyKey, unknown> | undefined)?.[key];
-    return finding(issue.path.join('.'), expectedBy(issue), found === undefined ? 'nothing' : quoted(found));
+  return { description: null, findings: result.error.issues.map((issue) => findingOf(issue, raw)) };
+}
+
+/**
+ * What is wrong with a description that is not whole yet: with each key that it has, and where those do not agree. Nothing is said of what is
+ * missing.
+ */
+export function checkPart(raw: Readonly<Record<string, unknown>>): ModelFinding[] {
+  const findings: ModelFinding[] = [];
+  const valid: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(raw)) {
+    if (value === undefined || !isOurs(key)) continue;
+    const { input, training_run } = modelDescriptionSchema.shape;
+    // These two are put together from several answers.
+    const parts = { input: input.partial(), training_run: training_run.partial() };
+    const schema = { ...modelDescriptionSchema.shape, ...parts }[key];
+    const result = schema.safeParse(value);
+    if (result.success) valid[key] = result.data;
+    else {
+      const issues = result.error.issues.map((issue) => ({ ...issue, path: [key, ...issue.path] }));
+      findings.push(...issues.map((issue) => findingOf(issue, raw)));
+    }
+  }
+  const disagreeing = disagreements(valid as PartialDescription);
+  const custom = disagreeing.map(({ path, message }) => ({ code: 'custom' as const, path: [...path], message }));
+  return [...findings, ...custom.map((issue) => findingOf(issue, raw))];
+}
+
+function isOurs(key: string): key is keyof typeof modelDescriptionSchema.shape {
+  return DESCRIPTION_KEYS.has(key);
+}
+
+/** What of the schema, as JSON Schema tells it, says which keys there are. */
+interface KeyTree {
+  readonly properties?: Readonly<Record<string, KeyTree>>;
+  readonly additionalProperties?: KeyTree | boolean;
+  readonly items?: KeyTree;
+}
+
+/** A finding for each key of `raw`, at any depth, that the schema does not know, with the one that was probably meant. */
+export function unknownKeys(raw: unknown): ModelFinding[] {
+  const tree = z.toJSONSchema(modelDescriptionSchema, { io: 'output', unrepresentable: 'any' }) as KeyTree;
+  return unknownBelow(raw, tree, '');
+}
+
+function unknownBelow(
+  value: unknown,
+  { properties, additionalProperties, items }: KeyTree,
+  path: string,
+): ModelFinding[] {
+  if (typeof value !== 'object' || value === null) return [];
+  if (Array.isArray(value)) {
+    return items === undefined ? [] : value.flatMap((each, i) => unknownBelow(each, items, `${path}${i}.`));
+  }
+  return Object.entries(value).flatMap(([key, inner]) => {
+    const known = properties !== undefined && Object.hasOwn(properties, key) ? properties[key] : undefined;
+    if (known !== undefined) return unknownBelow(inner, known, `${path}${key}.`);
+    if (additionalProperties !== false || properties === undefined) return [];
+    const names = Object.keys(properties);
+    const meant = closestName(key, names);
+    const cure = meant === null ? 'Leave it out, or correct it.' : `Did you mean ${meant}?`;
+    const field = `${path}${key}`;
+    return [
+      { code: 'invalid-description', field, expected: `one of ${names.join(', ')}`, found: `unknown key ${key}`, cure },
+    ];
   });
-  return { description: null, findings };
 }
 
 /** What the schema's kinds are called in messages. */
@@ -93,6 +159,12 @@ const KINDS: Readonly<Record<string, string>> = {
   object: 'keys with values',
   record: 'keys with values',
 };
+
+function findingOf(issue: z.core.$ZodIssue, raw: unknown): ModelFinding {
+  let found: unknown = raw;
+  for (const key of issue.path) found = (found as Record<PropertyKey, unknown> | null | undefined)?.[key];
+  return finding(issue.path.join('.'), expectedBy(issue), found === undefined ? 'nothing' : quoted(found));
+}
 
 function expectedBy(issue: z.core.$ZodIssue): string {
   switch (issue.code) {

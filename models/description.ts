@@ -17,7 +17,7 @@ const histogram = z
   .refine((h) => h.edges.every((edge, i) => i === 0 || edge > (h.edges[i - 1] ?? edge)), 'edges must ascend');
 
 const input = z.object({
-  topic: z.string().startsWith('/').describe('graph topic the sound comes from'),
+  topic: z.string().startsWith('/', 'a topic that begins with /').describe('graph topic the sound comes from'),
   channels: z.number().int().min(1).max(64).describe('channels of that topic, before the downmix'),
   sample_rate_hz: z.number().int().min(8000).max(192_000),
   window_s: z.number().min(0.1).max(30),
@@ -97,15 +97,54 @@ export const modelDescriptionSchema = z
     evaluation: z.looseObject({}).optional().describe('figures of the model card'),
   })
   .superRefine((d, context) => {
-    for (const label of d.labels.slice(1)) {
-      if (d.thresholds[label] === undefined) {
-        context.addIssue({ code: 'custom', path: ['thresholds', label], message: 'a threshold for every label' });
+    for (const { path, message } of disagreements(d)) context.addIssue({ code: 'custom', path: [...path], message });
+  });
+
+/** Keys of a description that have to agree with each other; those that are not known yet are absent. */
+export interface PartialDescription {
+  readonly labels?: readonly string[];
+  readonly thresholds?: Readonly<Record<string, number>>;
+  readonly input?: { readonly window_s?: number; readonly hop_s?: number };
+  readonly drift_reference?: { readonly histograms: readonly { readonly feature: string }[] };
+}
+
+/** Where keys that are each valid do not agree: the one to correct, and what is expected there. */
+export function disagreements({
+  labels,
+  thresholds,
+  input: lengths,
+  drift_reference: reference,
+}: PartialDescription): { readonly path: readonly (string | number)[]; readonly message: string }[] {
+  const found: { path: (string | number)[]; message: string }[] = [];
+  if (labels !== undefined && thresholds !== undefined) {
+    for (const label of labels.slice(1)) {
+      if (thresholds[label] === undefined) {
+        found.push({ path: ['thresholds', label], message: 'a threshold for every label' });
       }
     }
-    if (d.input.hop_s > d.input.window_s) {
-      context.addIssue({ code: 'custom', path: ['input', 'hop_s'], message: 'at most input.window_s' });
+    for (const label of Object.keys(thresholds).filter((each) => !labels.includes(each))) {
+      found.push({
+        path: ['thresholds', label],
+        message: `thresholds of the labels ${labels.slice(1).join(', ')} only`,
+      });
     }
-  });
+  }
+  const { window_s: window, hop_s: hop } = lengths ?? {};
+  if (window !== undefined && hop !== undefined && hop > window) {
+    found.push({ path: ['input', 'hop_s'], message: 'at most input.window_s' });
+  }
+  if (labels === undefined) return found;
+  for (const [i, { feature }] of (reference?.histograms ?? []).entries()) {
+    if (feature.startsWith(SCORE_OF) && !labels.includes(feature.slice(SCORE_OF.length))) {
+      const path = ['drift_reference', 'histograms', i, 'feature'];
+      found.push({ path, message: `the score of one of the labels ${labels.join(', ')}` });
+    }
+  }
+  return found;
+}
+
+/** Histograms of drift_reference whose feature begins so are of a label's scores. */
+const SCORE_OF = 'score:';
 
 export type ModelDescription = z.infer<typeof modelDescriptionSchema>;
 

@@ -2,7 +2,8 @@
 import { link, open, readFile, rename, rm } from 'node:fs/promises';
 import { parse } from 'yaml';
 import type { ModelDescription } from './description.ts';
-import { ModelError } from './error.ts';
+import { checkPart, unknownKeys } from './description-props.ts';
+import { ModelError, type ModelFinding } from './error.ts';
 import type { OnnxModel } from './onnx/structure.ts';
 
 /** A description that is not whole yet: plain objects as read from JSON or YAML. */
@@ -78,14 +79,19 @@ export const QUESTIONS: readonly Question[] = [
   { field: 'training_run.data', flag: '--data', text: 'What it learned from, in a sentence', read: asText },
 ];
 
-/** The description in a YAML or JSON file. Throws ModelError `invalid-description` when there is none. */
+/** The description in a YAML or JSON file. Throws ModelError `invalid-description` when there is none, or one with keys that nobody knows. */
 export async function readDraft(path: string): Promise<Draft> {
   let found: string;
   try {
     const draft: unknown = parse(await readFile(path, 'utf8'));
-    if (typeof draft === 'object' && draft !== null && !Array.isArray(draft)) return draft as Draft;
+    if (isObject(draft)) {
+      const unknown = unknownKeys(draft);
+      if (unknown.length > 0) throw ModelError.of(path, unknown);
+      return draft;
+    }
     found = JSON.stringify(draft)?.slice(0, 60) ?? 'nothing';
   } catch (cause) {
+    if (cause instanceof ModelError) throw cause;
     found = cause instanceof Error ? cause.message : String(cause);
   }
   const cure = 'Write it as YAML or JSON with the keys of metadata_props.';
@@ -155,6 +161,60 @@ export function openQuestions(draft: Draft, onnx: OnnxModel): Question[] {
       ? { ...question, text: `Labels of the ${count} scores, background first, with commas` }
       : question,
   );
+}
+
+/** Everything that is wrong with what the draft says so far; the graph has a score for each label. Nothing is said of what is missing. */
+export function draftProblems(draft: Draft, onnx: OnnxModel): ModelFinding[] {
+  const known = withKnown(draft, onnx);
+  const count = onnx.graph.outputs[0]?.dims?.[1];
+  const { labels } = known;
+  const findings = checkPart(known);
+  if (Array.isArray(labels) && typeof count === 'number' && labels.length !== count) {
+    const [expected, found] = [`${count} labels, one for each score of the graph`, `${labels.length}`];
+    const cure = 'Name a label for each score, in their order.';
+    findings.push({ code: 'invalid-description', field: 'metadata_props.labels', expected, found, cure });
+  }
+  return findings;
+}
+
+/** What is wrong with the answer that the draft holds at `field`, in words; null when nothing is. */
+export function answerProblem(draft: Draft, field: string, onnx: OnnxModel): string | null {
+  const at = `metadata_props.${field}`;
+  const wrong = draftProblems(draft, onnx).find(
+    (finding) => finding.field === at || finding.field.startsWith(`${at}.`),
+  );
+  if (wrong === undefined) return null;
+  const inner = wrong.field.slice(at.length + 1);
+  return `${inner === '' ? '' : `${inner}: `}expected ${wrong.expected}, found ${wrong.found}`;
+}
+
+/** What a draft is made of, the later ones winning. */
+export interface DraftSources {
+  /** What the model file itself says. */
+  readonly own: Draft;
+  /** What --from and the options say. */
+  readonly said: Draft;
+}
+
+/**
+ * Both together, without what the file says of other labels and thresholds than these: figures that were measured with them, and histograms
+ * of their scores. `dropped` tells what went, and why.
+ */
+export function joinDrafts({ own, said }: DraftSources): {
+  readonly draft: Draft;
+  readonly dropped: readonly string[];
+} {
+  const isChanged = (key: string): boolean =>
+    own[key] !== undefined && said[key] !== undefined && JSON.stringify(own[key]) !== JSON.stringify(said[key]);
+  const stale: [key: string, why: string][] = [];
+  if (isChanged('labels')) stale.push(['drift_reference', 'it is of the scores of other labels']);
+  if (isChanged('labels') || isChanged('thresholds')) {
+    stale.push(['evaluation', 'it was measured with other labels or thresholds']);
+    stale.push(['false_alarm_budget_per_hour', 'other thresholds were set for it']);
+  }
+  const gone = stale.filter(([key]) => own[key] !== undefined && said[key] === undefined);
+  const kept = Object.fromEntries(Object.entries(own).filter(([key]) => !gone.some(([each]) => each === key)));
+  return { draft: mergeDrafts(kept, said), dropped: gone.map(([key, why]) => `${key} is left out: ${why}`) };
 }
 
 /**

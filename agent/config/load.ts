@@ -5,8 +5,8 @@
 import { readFile } from 'node:fs/promises';
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, type Node, parseDocument } from 'yaml';
 import type { z } from 'zod';
+import { closestName } from '../../models/closest-name.ts';
 import { AgentError } from '../error.ts';
-import { closestName } from './closest-name.ts';
 import { describeExpected, type KeyNode, keyTree, nodeAt } from './key-tree.ts';
 import { type AgentConfig, agentConfigSchema } from './schema.ts';
 

@@ -1,6 +1,7 @@
 /** `fender model pack`: puts a description into an ONNX file that came from elsewhere. */
 import { createInterface } from 'node:readline/promises';
 import { Command } from 'commander';
+import type { OnnxModel } from '../../models/onnx/structure.ts';
 import type { Draft, Question } from '../../models/pack.ts';
 import { EXIT, EXIT_HELP } from '../exit-codes.ts';
 import { startProgress } from '../progress.ts';
@@ -13,6 +14,9 @@ interface Options extends Readonly<Record<string, string | boolean | undefined>>
   readonly clips?: string;
   readonly reference: boolean;
 }
+
+type Packing = typeof import('../../models/pack.ts');
+type AnswerTo = (text: string) => Promise<string>;
 
 /** Options that answer a question; what is asked and checked is in models/pack.ts. */
 const ANSWERS: readonly (readonly [flags: string, description: string])[] = [
@@ -70,39 +74,40 @@ async function pack(file: string, options: Options, signal: AbortSignal): Promis
   const { inspectModel } = await import('../../models/inspect.ts');
   const { ModelError } = await import('../../models/error.ts');
   const { tryModel } = await import('../../models/trial.ts');
+  const { checkGraph } = await import('../../models/graph-check.ts');
+  const { readClips } = await import('../../models/clips.ts');
 
   const bytes = await readModelBytes(file);
   const { onnx, findings } = examine(bytes, file);
-  // Lengths are compared with the description, which is not the last one yet.
-  const later = ['graph.input audio', 'graph.output scores'];
-  const ofGraph = findings.filter(({ code, field }) => code !== 'invalid-description' && !later.includes(field));
-  if (onnx === null || ofGraph.length > 0) throw ModelError.of(file, onnx === null ? findings : ofGraph);
+  // Its lengths are compared with the description, which is not the last one yet.
+  const ofGraph = onnx === null ? findings : checkGraph(onnx, null);
+  if (onnx === null || ofGraph.length > 0) throw ModelError.of(file, ofGraph);
+  if (options.clips !== undefined) await readClips(options.clips);
 
-  let draft: Draft = inspectModel(bytes, file).description;
-  if (options.from !== undefined) draft = packing.mergeDrafts(draft, await packing.readDraft(options.from));
+  let said: Draft = options.from === undefined ? {} : await packing.readDraft(options.from);
   for (const { field, flag, read } of packing.QUESTIONS) {
     const answer = options[flag.slice(2).replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase())];
-    if (typeof answer === 'string') draft = packing.withField(draft, field, readAnswer(flag, answer, read));
+    if (typeof answer === 'string') said = packing.withField(said, field, readAnswer(flag, answer, read));
   }
-  draft = await ask(draft, (now) => packing.openQuestions(now, onnx), packing.withField);
-  draft = packing.withKnown(draft, onnx);
+  const joined = packing.joinDrafts({ own: inspectModel(bytes, file).description, said });
+  for (const text of joined.dropped) process.stderr.write(`${text}\n`);
+  const problems = packing.draftProblems(joined.draft, onnx);
+  if (problems.length > 0) throw ModelError.of(file, problems);
+  const needsReference = options.reference && options.clips === undefined && !('drift_reference' in joined.draft);
+  const asked = await ask(joined.draft, needsReference, onnx, packing);
+  const clips = asked.clips ?? options.clips;
+  let draft = packing.withKnown(asked.draft, onnx);
 
   const { emptyReference } = await import('../../models/reference.ts');
-  const labels = packing.labelsOf(draft);
-  if (!options.reference || (options.clips !== undefined && !('drift_reference' in draft))) {
-    draft = { ...draft, drift_reference: { histograms: emptyReference(labels) } };
-  }
-  if (!('drift_reference' in draft)) {
-    throw new UsageError(
-      'drift_reference: expected --clips <csv> to make it of, or --no-reference to go without, found neither',
-    );
+  if (!options.reference || !('drift_reference' in draft)) {
+    draft = { ...draft, drift_reference: { histograms: emptyReference(packing.labelsOf(draft)) } };
   }
   const { validDescription } = await import('../../models/description-props.ts');
   let packed = parseModel(withDescription(bytes, validDescription(draft, file), file), file);
   const trial = await tryModel(packed);
   if (trial.findings.length > 0) throw ModelError.of(file, trial.findings);
-  if (options.clips !== undefined) {
-    const histograms = await count(packed, options.clips, signal);
+  if (clips !== undefined) {
+    const histograms = await count(packed, clips, signal);
     const description = {
       ...packed.description,
       drift_reference: { ...packed.description.drift_reference, histograms },
@@ -122,21 +127,23 @@ function readAnswer(flag: string, answer: string, read: Question['read']): unkno
   try {
     return read(answer.trim());
   } catch (error) {
-    throw new UsageError(`${flag}: ${error instanceof Error ? error.message : String(error)}`);
+    throw new UsageError(`${flag}: ${reasonOf(error)}`);
   }
 }
 
+interface Asked {
+  readonly draft: Draft;
+  /** The clips that were named when they were asked for. */
+  readonly clips?: string;
+}
+
 /** Asks for what is missing where there is somebody to answer, and names the options otherwise. */
-async function ask(
-  draft: Draft,
-  openQuestions: (draft: Draft) => Question[],
-  withField: (draft: Draft, field: string, value: unknown) => Draft,
-): Promise<Draft> {
-  let asked = draft;
-  const open = openQuestions(asked);
-  if (open.length === 0) return asked;
+async function ask(draft: Draft, needsReference: boolean, onnx: OnnxModel, packing: Packing): Promise<Asked> {
+  const open = packing.openQuestions(draft, onnx);
+  if (open.length === 0 && !needsReference) return { draft };
   if (!process.stdin.isTTY) {
     const flags = open.map(({ flag, text }) => `  ${flag}: ${text}`);
+    if (needsReference) flags.push(`  --clips or --no-reference: ${REFERENCE}`);
     throw new UsageError(`the description is not whole; say it with --from, or with:\n${flags.join('\n')}`);
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
@@ -144,22 +151,53 @@ async function ask(
     terminal.once('close', () => reject(new UsageError('the description is not whole, and nobody answers')));
   });
   closed.catch(() => {});
+  const answerTo = async (text: string): Promise<string> =>
+    (await Promise.race([terminal.question(`${text}: `), closed])).trim();
   try {
-    for (let next = open[0]; next !== undefined; next = openQuestions(asked)[0]) {
-      const { field, text, suggestion, read } = next;
-      const question = `${text}${suggestion === undefined ? '' : ` [${suggestion}]`}: `;
-      const answer = (await Promise.race([terminal.question(question), closed])).trim();
-      try {
-        const value = answer === '' ? suggestion : answer;
-        if (value !== undefined) asked = withField(asked, field, read(value));
-      } catch (error) {
-        process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
-      }
-    }
+    const asked = await askQuestions(draft, onnx, packing, answerTo);
+    const clips = needsReference ? await askClips(answerTo) : '';
+    return { draft: asked, ...(clips !== '' && { clips }) };
   } finally {
     terminal.close();
   }
+}
+
+async function askQuestions(draft: Draft, onnx: OnnxModel, packing: Packing, answerTo: AnswerTo): Promise<Draft> {
+  let asked = draft;
+  for (let next = packing.openQuestions(asked, onnx)[0]; next; next = packing.openQuestions(asked, onnx)[0]) {
+    const { field, text, suggestion, read } = next;
+    const answer = (await answerTo(`${text}${suggestion === undefined ? '' : ` [${suggestion}]`}`)) || suggestion;
+    if (answer === undefined) continue;
+    try {
+      const tried = packing.withField(asked, field, read(answer));
+      const problem = packing.answerProblem(tried, field, onnx);
+      if (problem !== null) throw new Error(problem);
+      asked = tried;
+    } catch (error) {
+      process.stderr.write(`${reasonOf(error)}\n`);
+    }
+  }
   return asked;
+}
+
+/** The clips of the reference for drift; empty when there shall be none. */
+async function askClips(answerTo: AnswerTo): Promise<string> {
+  const { readClips } = await import('../../models/clips.ts');
+  for (;;) {
+    const path = await answerTo(`${REFERENCE} (a CSV; nothing: without it)`);
+    try {
+      if (path !== '') await readClips(path);
+      return path;
+    } catch (error) {
+      process.stderr.write(`${reasonOf(error)}\n`);
+    }
+  }
+}
+
+const REFERENCE = 'Clips as the vehicle hears them, as the reference that drift is told by';
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 async function count(model: import('../../models/package.ts').Model, clips: string, signal: AbortSignal) {

@@ -33,6 +33,13 @@ input: {topic: /uma8/audio, channels: 8, sample_rate_hz: 8000, hop_s: 0.5}
 training_run: {seed: 1, commit: abcdef1, data: 2000 knocks on doors}
 `;
 
+const SHORT = `
+version: 1.0.0
+dataset_tag: doors
+input: {topic: /uma8/audio, channels: 8, sample_rate_hz: 8000}
+training_run: {seed: 1, commit: abcdef1, data: 2000 knocks on doors}
+`;
+
 let folder = '';
 const at = (name: string): string => join(folder, name);
 
@@ -196,7 +203,9 @@ describe('fender model pack', () => {
   test('says all that is missing at once where nobody can answer, and writes nothing', async () => {
     const { status, stderr } = await fender('pack', at('net.onnx'), '--labels', 'background,knock,glass');
     expect(status).toBe(2);
-    for (const flag of ['--name', '--author', '--rate', '--data']) expect(stderr).toContain(flag);
+    for (const flag of ['--name', '--author', '--rate', '--data', '--clips or --no-reference']) {
+      expect(stderr).toContain(flag);
+    }
     expect(stderr).not.toContain('--labels');
     expect((await readdir(folder)).filter((name) => name.startsWith('knocks'))).toEqual([]);
   }, 300_000);
@@ -247,23 +256,18 @@ describe('fender model pack', () => {
     await copyFile(join(ROOT, INT8), at('impact.int8.onnx'));
     const thresholds = ['--thresholds', 'body_impact=0.7,glass_break=0.6'];
     const { status, stderr } = await fender('pack', '--in-place', at('impact.int8.onnx'), ...thresholds);
-    expect([status, stderr]).toEqual([0, '']);
+    expect([status, stderr]).toEqual([0, expect.stringContaining('evaluation is left out: it was measured with')]);
     const [before, { description }] = [await readModel(INT8), await readModel(at('impact.int8.onnx'))];
     expect(description.thresholds).toEqual({ body_impact: 0.7, glass_break: 0.6 });
-    expect(description.drift_reference).toEqual(before.description.drift_reference);
+    // What was measured and set with the old ones is gone; all else is as before.
+    const { thresholds: _, evaluation, false_alarm_budget_per_hour, ...rest } = before.description;
+    expect(description).toEqual({ ...rest, thresholds: { body_impact: 0.7, glass_break: 0.6 } });
+    expect(evaluation).toBeDefined();
   }, 300_000);
 
   test('asks in a terminal for what is missing, and again after an answer that is none', async () => {
-    const args = [
-      'pack',
-      at('net.onnx'),
-      '--from',
-      at('description.yaml'),
-      '--no-reference',
-      '--out',
-      at('asked.onnx'),
-    ];
-    await writeFile(at('short.yaml'), DESCRIPTION.replace('author: Zoë', '').replace('hop_s: 0.5', ''));
+    const args = ['pack', at('net.onnx'), '--from', at('description.yaml'), '--out', at('asked.onnx')];
+    await writeFile(at('short.yaml'), SHORT);
     args[3] = at('short.yaml');
     const program = [process.execPath, join(ROOT, 'bin/fender.ts'), 'model', ...args]
       .map((word) => `'${word}'`)
@@ -271,9 +275,18 @@ describe('fender model pack', () => {
     const child = spawn('script', ['-qec', program, '/dev/null'], { cwd: ROOT });
     let shown = '';
     const answers: [question: string, answer: string][] = [
+      ['lower-case letters, digits, dashes): ', 'Big Knocks\n'],
+      ['found "Big Knocks"', 'knocks\n'],
       ['Author: ', 'Ada\n'],
+      ['with commas: ', 'background,knock\n'],
+      ['found 2', 'background,knock,glass\n'],
+      ['label=number,…) [0.5]: ', 'knock=0.5,boom=0.5,glass=0.5\n'],
+      ['boom: expected thresholds of the labels knock, glass only', '\n'],
       ['window, s [0.25]: ', 'often\n'],
-      ["found 'often'", '\n'],
+      ["found 'often'", '3\n'],
+      ['at most input.window_s', '\n'],
+      ['(a CSV; nothing: without it): ', 'none.csv\n'],
+      ['cannot read the clip list none.csv', '\n'],
     ];
     child.stdout.on('data', (piece: Buffer) => {
       shown += piece;
@@ -285,5 +298,33 @@ describe('fender model pack', () => {
     const status = await new Promise((resolve) => child.once('exit', resolve));
     expect([status, shown]).toEqual([0, expect.stringContaining('verified')]);
     expect((await readModel(at('asked.onnx'))).description).toMatchObject({ author: 'Ada', input: { hop_s: 0.25 } });
+  }, 300_000);
+
+  test('refuses keys that nobody knows by the ones that were meant, and a graph of a fixed batch, before it asks anything', async () => {
+    const misspelt = DESCRIPTION.replace('author:', 'autor:').replace('channels:', 'chanels:');
+    await writeFile(at('misspelt.yaml'), misspelt.replace('thresholds:', 'tresholds:'));
+    const { status, stderr } = await fender('pack', at('net.onnx'), '--from', at('misspelt.yaml'), '--no-reference');
+    expect(status).toBe(1);
+    expect(stderr).toContain('found unknown key autor. Did you mean author?');
+    expect(stderr).toMatch(/input\.chanels: expected one of topic, channels, .*Did you mean channels\?/);
+    expect(stderr).toContain('Did you mean thresholds?');
+
+    await writeFile(at('fixed.onnx'), onnxFile({ metadata: [], inputs: [value('audio', [1, 8000])] }));
+    const fixed = await fender('pack', at('fixed.onnx'));
+    expect([fixed.status, fixed.stderr]).toEqual([1, expect.stringContaining('dynamic_axes')]);
+  }, 300_000);
+
+  test('makes a new reference when labels change: the old one is of scores that are no more', async () => {
+    await writeFile(at('relabelled.onnx'), onnxFile());
+    const labels = ['--labels', 'background,knock,glass', '--thresholds', 'knock=0.5,glass=0.5'];
+    const args = ['pack', '--in-place', at('relabelled.onnx'), ...labels];
+    const refused = await fender(...args);
+    expect(refused).toMatchObject({ status: 2, stderr: expect.stringContaining('drift_reference is left out') });
+    expect(refused.stderr).toContain('--clips or --no-reference');
+    expect((await fender(...args, '--no-reference')).status).toBe(0);
+    const { description } = await readModel(at('relabelled.onnx'));
+    const features = description.drift_reference.histograms.map(({ feature }) => feature);
+    expect(features).toEqual(expect.arrayContaining(['score:background', 'score:knock', 'score:glass']));
+    expect(features.join()).not.toContain('body_impact');
   }, 300_000);
 });

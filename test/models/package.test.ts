@@ -67,6 +67,12 @@ describe('a model package', () => {
     ['labels', '[broken', 'metadata_props.labels'],
     ['thresholds', '{"body_impact":0.5}', 'metadata_props.thresholds.glass_break'],
     ['thresholds', '{"body_impact":0.5,"glass_break":7}', 'metadata_props.thresholds.glass_break'],
+    ['thresholds', '{"body_impact":0.5,"glass_break":0.6,"hail":0.5}', 'metadata_props.thresholds.hail'],
+    [
+      'drift_reference',
+      '{"histograms":[{"feature":"score:hail","edges":[0,1],"counts":[1]}]}',
+      'metadata_props.drift_reference.histograms.0.feature',
+    ],
     ['training_run', '{"seed":"x"}', 'metadata_props.training_run.seed'],
   ])('is refused by the name of the field when %s is %s', async (key, value, named) => {
     const error = await refusal(await withProperty(key, value));
@@ -74,6 +80,13 @@ describe('a model package', () => {
     expect(error.message).toContain('some.onnx');
     expect(error.message).toContain(named);
     expect(error.retryable).toBe(false);
+  });
+
+  test('says in words what a topic begins with', async () => {
+    const { description } = await readModel(INT8);
+    const input = JSON.stringify({ ...description.input, topic: 'uma8/audio' });
+    const { message } = await refusal(await withProperty('input', input));
+    expect(message).toContain('input.topic: expected a topic that begins with /, found "uma8/audio"');
   });
 
   test('is refused when its window does not fit the graph', async () => {
