@@ -36,6 +36,7 @@ export interface BenchOptions extends ReadModelOptions {
   /** Timed windows of each model. */
   readonly windows: number;
   readonly onProgress?: (done: number, total: number) => void;
+  readonly signal?: AbortSignal;
 }
 
 const PAIR = [
@@ -53,8 +54,8 @@ export function siblingOf(path: string): string | null {
 }
 
 /**
- * Times the model at `path`, and its sibling, by turns in one process. Throws ModelError: a file that is refused, or that does not run
- * (`session`).
+ * Times the model at `path`, and its sibling, by turns in one process. Throws ModelError: a file that is refused, one that does not run
+ * (`session`), `aborted` when the signal aborts.
  */
 export async function benchModel(path: string, options: BenchOptions): Promise<ModelBench> {
   const beside = siblingOf(path);
@@ -66,8 +67,8 @@ export async function benchModel(path: string, options: BenchOptions): Promise<M
     ));
   const models = [await readModel(path, options), ...(isThere ? [await readModel(beside, options)] : [])];
   const alone: TrialReport[] = [];
-  for (const model of models) alone.push(await inProcess((trial) => run(trial, [model], 1)));
-  const timed = await inProcess((trial) => timeWindows(trial, models, options));
+  for (const model of models) alone.push(await inProcess((trial) => run(trial, [model], 1), options.signal));
+  const timed = await inProcess((trial) => timeWindows(trial, models, options), options.signal);
   const benched = models.map((model, i): BenchedModel => {
     const times = timed[i]?.passed ?? [];
     const processor = quantile(timed[i]?.spent ?? [], 0.5);
@@ -115,8 +116,8 @@ async function timeWindows(
   return all;
 }
 
-async function inProcess<T>(work: (trial: TrialProcess) => Promise<T>): Promise<T> {
-  const trial = new TrialProcess({ ...TRIAL_LIMITS, cpuS: 3600, timeMs: 600_000 });
+async function inProcess<T>(work: (trial: TrialProcess) => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  const trial = new TrialProcess({ ...TRIAL_LIMITS, cpuS: 3600, timeMs: 600_000 }, signal);
   try {
     return await work(trial);
   } finally {

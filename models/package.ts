@@ -2,6 +2,7 @@
  * The model package: one ONNX file with its description inside. Reads it, refusing every file that a runtime should not see, and writes the
  * description without touching the graph.
  */
+import { constants, type Stats } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { type ModelDescription, windowSamples } from './description.ts';
 import { DESCRIPTION_KEYS, descriptionEntries, readDescription, validDescription } from './description-props.ts';
@@ -47,11 +48,12 @@ export function parseModel(bytes: Uint8Array, path: string, options: ReadModelOp
 export async function readModelBytes(path: string, options: ReadModelOptions = {}): Promise<Uint8Array> {
   const most = options.maxBytes ?? DEFAULT_MAX_MODEL_BYTES;
   try {
-    const file = await open(path, 'r');
+    // Opening a pipe would otherwise wait for somebody to write into it.
+    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
       const stat = await file.stat();
       const { size } = stat;
-      if (!stat.isFile()) throw unreadableFile(path, 'a file', 'a folder or device', 'Name the .onnx file itself.');
+      if (!stat.isFile()) throw unreadableFile(path, 'a file', kindOf(stat), 'Name the .onnx file itself.');
       if (size > most) throw tooLarge(path, size, most);
       return await file.readFile();
     } finally {
@@ -63,6 +65,10 @@ export async function readModelBytes(path: string, options: ReadModelOptions = {
     const found = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'no permission to read it' : message;
     throw unreadableFile(path, 'a file that can be read', found, 'Correct the path or the permissions.');
   }
+}
+
+function kindOf(stat: Stats): string {
+  return stat.isDirectory() ? 'a folder' : stat.isFIFO() ? 'a pipe' : 'a device';
 }
 
 /** What a file says and everything that is wrong with it. */

@@ -3,32 +3,43 @@
  * input, says what they did on descriptor 3.
  */
 import { writeSync } from 'node:fs';
+import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Model } from './package.ts';
 import { raceSessions } from './race.ts';
 import { ModelSession } from './session.ts';
 import { type TrialReport, type TrialRequest, trySession } from './trial.ts';
 
-/** Reads exactly so many bytes; null at the end of the stream. */
+/** Reads exactly so many bytes; null at the end of the stream, which it notices at once. */
 class ExactReader {
-  readonly #chunks: AsyncIterator<Buffer>;
-  #rest: Buffer = Buffer.alloc(0);
+  readonly #chunks: Buffer[] = [];
+  #held = 0;
+  #ended = false;
+  #wake: () => void = () => {};
 
-  constructor(stream: AsyncIterable<Buffer>) {
-    this.#chunks = stream[Symbol.asyncIterator]();
+  constructor(stream: Readable) {
+    // Whoever asks waits for the answer before it sends more, so that no more than one request is ever held.
+    stream.on('data', (chunk: Buffer) => {
+      this.#chunks.push(chunk);
+      this.#held += chunk.length;
+      this.#wake();
+    });
+    stream.once('end', () => {
+      this.#ended = true;
+      this.#wake();
+    });
   }
 
   async read(length: number): Promise<Buffer | null> {
-    const parts = [this.#rest];
-    let found = this.#rest.length;
-    while (found < length) {
-      const { value, done } = await this.#chunks.next();
-      if (done) return null;
-      parts.push(value);
-      found += value.length;
+    while (this.#held < length) {
+      if (this.#ended) return null;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
-    const all = Buffer.concat(parts);
-    this.#rest = all.subarray(length);
+    const all = Buffer.concat(this.#chunks.splice(0));
+    this.#held = all.length - length;
+    if (this.#held > 0) this.#chunks.push(all.subarray(length));
     return all.subarray(0, length);
   }
 }
@@ -63,6 +74,8 @@ async function answer(request: TrialRequest, models: readonly Model[]): Promise<
 
 async function serve(): Promise<void> {
   const reader = new ExactReader(process.stdin);
+  // Nobody waits for the answer any more, whatever is being computed.
+  process.stdin.once('end', () => process.exit());
   for (;;) {
     const length = await reader.read(4);
     const header = length === null ? null : await reader.read(length.readUInt32LE());

@@ -5,7 +5,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
-import type { ModelFinding } from './error.ts';
+import { ModelError, type ModelFinding } from './error.ts';
 import type { Model } from './package.ts';
 import { noise, type WindowTimes } from './race.ts';
 import type { Scorer } from './session.ts';
@@ -99,14 +99,21 @@ export async function trySession(
 /** A process for trials. It is started by the first, and again after one that it died of. */
 export class TrialProcess {
   readonly #limits: TrialLimits;
+  readonly #signal: AbortSignal | undefined;
   #child: ChildProcess | null = null;
 
-  constructor(limits: TrialLimits = TRIAL_LIMITS) {
+  /** `signal` ends what runs. */
+  constructor(limits: TrialLimits = TRIAL_LIMITS, signal?: AbortSignal) {
     this.#limits = limits;
+    this.#signal = signal;
   }
 
-  /** Looks at `model`, which must have been checked, or times several. Never throws for what they do; `findings` tells. */
+  /**
+   * Looks at `model`, which must have been checked, or times several. Never throws for what they do; `findings` tells. Throws ModelError
+   * `aborted` when the signal aborts, and the process is ended.
+   */
   async run(models: readonly Model[], windows = 0): Promise<TrialReport> {
+    if (this.#signal?.aborted) throw stopped();
     const child = this.#started();
     const request: TrialRequest = {
       models: models.map(({ path, bytes, description: { input, labels } }) => {
@@ -140,6 +147,8 @@ export class TrialProcess {
     const child = spawn('/bin/sh', ['-c', limits, 'trial', process.execPath, program], {
       stdio: ['pipe', 'ignore', 'ignore', 'pipe'],
       env: { PATH: process.env.PATH ?? '', ORT_DISABLE_TELEMETRY: '1' },
+      // Ctrl-C in a terminal is for whoever asked, who ends this one; if nobody can any more, it ends with its standard input.
+      detached: true,
     });
     // Writing to a process that died fails in its own way; its exit says all that matters.
     child.stdin?.on('error', () => {});
@@ -149,7 +158,7 @@ export class TrialProcess {
 
   #answer(child: ChildProcess): Promise<TrialReport> {
     const started = performance.now();
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       let text = '';
       let slow = false;
       const output = child.stdio[3] as Readable;
@@ -157,12 +166,21 @@ export class TrialProcess {
         slow = true;
         child.kill('SIGKILL');
       }, this.#limits.timeMs);
-      const done = (report: TrialReport): void => {
+      const settle = (): void => {
         clearTimeout(timer);
+        this.#signal?.removeEventListener('abort', abort);
         output.removeAllListeners('data');
         child.removeAllListeners('exit').removeAllListeners('error');
+      };
+      const done = (report: TrialReport): void => {
+        settle();
         resolve(report);
       };
+      const abort = (): void => {
+        settle();
+        this.close().then(() => reject(stopped()), reject);
+      };
+      this.#signal?.addEventListener('abort', abort, { once: true });
       const died = (how: string): void => {
         this.#child = null;
         const { cpuS, memoryBytes } = this.#limits;
@@ -188,9 +206,17 @@ export class TrialProcess {
   }
 }
 
-/** Runs a checked model once, in a process of its own. */
-export async function tryModel(model: Model, limits: TrialLimits = TRIAL_LIMITS): Promise<TrialReport> {
-  const trial = new TrialProcess(limits);
+function stopped(): ModelError {
+  return new ModelError('aborted', 'the run of the model was stopped', { retryable: true });
+}
+
+/** Runs a checked model once, in a process of its own. Throws ModelError `aborted` when the signal aborts. */
+export async function tryModel(
+  model: Model,
+  limits: TrialLimits = TRIAL_LIMITS,
+  signal?: AbortSignal,
+): Promise<TrialReport> {
+  const trial = new TrialProcess(limits, signal);
   try {
     return await trial.run([model]);
   } finally {

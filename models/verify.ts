@@ -17,10 +17,10 @@ export interface Verification {
   readonly load_ms: number | null;
 }
 
-/** Never throws for what the file is; a file that cannot be read is a finding too. */
+/** Never throws for what the file is; a file that cannot be read is a finding too. Throws ModelError `aborted` when the signal aborts. */
 export async function verifyModel(
   path: string,
-  options: ReadModelOptions & { readonly limits?: TrialLimits } = {},
+  options: ReadModelOptions & { readonly limits?: TrialLimits; readonly signal?: AbortSignal } = {},
 ): Promise<Verification> {
   const result = { file: path, valid: false, bytes: 0, model: null, nodes: 0, load_ms: null };
   let bytes: Uint8Array;
@@ -34,7 +34,7 @@ export async function verifyModel(
   const model = description === null ? null : `${description.name} ${description.version}`;
   const seen = { ...result, bytes: bytes.byteLength, model, nodes: onnx?.graph.nodes.length ?? 0 };
   if (description === null || findings.length > 0) return { ...seen, findings };
-  const trial = await tryModel({ path, bytes, description }, options.limits ?? TRIAL_LIMITS);
+  const trial = await tryModel({ path, bytes, description }, options.limits ?? TRIAL_LIMITS, options.signal);
   return { ...seen, valid: trial.findings.length === 0, findings: trial.findings, load_ms: trial.loadMs };
 }
 

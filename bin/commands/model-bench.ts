@@ -30,7 +30,7 @@ Examples:
   fender model bench --json --windows 1000 models/impact.int8.onnx | jq .int8_speedup`,
     )
     .action((file: string, options: Options) =>
-      run(async () => {
+      run(async (signal) => {
         const { benchModel, formatBench } = await import('../../models/bench.ts');
         const progress = startProgress('measuring');
         try {
@@ -38,6 +38,7 @@ Examples:
             windows: options.windows,
             ...(options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes }),
             onProgress: (done, total) => progress.update(done, total),
+            signal,
           });
           progress.close();
           process.stdout.write(options.json ? `${JSON.stringify(bench, null, 2)}\n` : formatBench(bench));

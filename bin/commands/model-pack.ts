@@ -73,7 +73,7 @@ async function pack(file: string, options: Options, signal: AbortSignal): Promis
   const { examine, parseModel, readModelBytes, withDescription } = await import('../../models/package.ts');
   const { inspectModel } = await import('../../models/inspect.ts');
   const { ModelError } = await import('../../models/error.ts');
-  const { tryModel } = await import('../../models/trial.ts');
+  const { TRIAL_LIMITS, tryModel } = await import('../../models/trial.ts');
   const { checkGraph } = await import('../../models/graph-check.ts');
   const { readClips } = await import('../../models/clips.ts');
 
@@ -104,7 +104,7 @@ async function pack(file: string, options: Options, signal: AbortSignal): Promis
   }
   const { validDescription } = await import('../../models/description-props.ts');
   let packed = parseModel(withDescription(bytes, validDescription(draft, file), file), file);
-  const trial = await tryModel(packed);
+  const trial = await tryModel(packed, TRIAL_LIMITS, signal);
   if (trial.findings.length > 0) throw ModelError.of(file, trial.findings);
   if (clips !== undefined) {
     const histograms = await count(packed, clips, signal);

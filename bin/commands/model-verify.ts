@@ -22,11 +22,12 @@ Examples:
   fender model verify --json new.onnx | jq -r '.[].findings[] | "\\(.field): \\(.cure)"'`,
     )
     .action((files: string[], options: { json?: true; maxBytes?: number }) =>
-      run(async () => {
+      run(async (signal) => {
         const { formatVerification, verifyModel } = await import('../../models/verify.ts');
+        const limits = options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes };
         const results = [];
         for (const file of files) {
-          const result = await verifyModel(file, options.maxBytes === undefined ? {} : { maxBytes: options.maxBytes });
+          const result = await verifyModel(file, { ...limits, signal });
           results.push(result);
           if (!options.json) process.stdout.write(formatVerification(result));
         }

@@ -2,7 +2,8 @@ import { execFile, spawn } from 'node:child_process';
 import { copyFile, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { replaceMetadata } from '../../models/onnx/metadata.ts';
 import { readModel } from '../../models/package.ts';
 import { TRIAL_LIMITS, tryModel } from '../../models/trial.ts';
@@ -109,6 +110,7 @@ describe('fender model inspect', () => {
 describe('fender model verify', () => {
   test('is content with the shipped models, and with nothing else that it is given', async () => {
     await writeFile(at('picture.onnx'), Buffer.from('89504e470d0a1a0a', 'hex'));
+    await promisify(execFile)('mkfifo', [at('pipe.onnx')]);
     const { status, stdout } = await fender(
       'verify',
       INT8,
@@ -116,12 +118,14 @@ describe('fender model verify', () => {
       at('picture.onnx'),
       at('none.onnx'),
       'models',
+      at('pipe.onnx'),
     );
     expect(status).toBe(3);
     expect(stdout.match(/: impact .*, sound$/gm)).toHaveLength(2);
     expect(stdout).toContain('expected an ONNX file, found a PNG picture');
     expect(stdout).toContain('expected a file that can be read, found no such file');
-    expect(stdout).toContain('found a folder or device');
+    expect(stdout).toContain('expected a file, found a folder');
+    expect(stdout).toContain('expected a file, found a pipe');
   }, 300_000);
 
   const more = (nodes: Uint8Array[], weights: Uint8Array[] = []): OnnxParts => ({
@@ -197,6 +201,47 @@ describe('fender model bench', () => {
     }
     expect(bench.agent_takes).toBe(bench.int8_speedup > 1 ? INT8 : 'models/impact.fp32.onnx');
   }, 300_000);
+});
+
+describe('a long run of a model', () => {
+  /** Starts a bench that takes minutes, and waits for its process to run. */
+  async function longBench() {
+    const program = [join(ROOT, 'bin/fender.ts'), 'model', 'bench', '--windows', '100000', INT8];
+    const child = spawn(process.execPath, program, { cwd: ROOT });
+    const ended = new Promise<{ code: number | null; stderr: string }>((resolve) => {
+      let stderr = '';
+      child.stderr.on('data', (piece: Buffer) => {
+        stderr += piece;
+      });
+      child.once('close', (code) => resolve({ code, stderr }));
+    });
+    const trial = await vi.waitFor(
+      async () => {
+        const children = await readFile(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8');
+        const pid = Number(children.trim().split(' ')[0]);
+        expect(await readFile(`/proc/${pid}/cmdline`, 'utf8')).toMatch(/trial-process\.ts\0$/);
+        return pid;
+      },
+      { timeout: 60_000, interval: 50 },
+    );
+    return { child, ended, trial };
+  }
+  const isGone = (pid: number) =>
+    vi.waitFor(() => expect(() => process.kill(pid, 0)).toThrow(/ESRCH/), { timeout: 60_000, interval: 50 });
+
+  test('ends with Ctrl-C, and its process with it', async () => {
+    const { child, ended, trial } = await longBench();
+    child.kill('SIGINT');
+    expect(await ended).toMatchObject({ code: 1, stderr: 'fender: the run of the model was stopped\n' });
+    await isGone(trial);
+  }, 120_000);
+
+  test('leaves no process behind, however it ends', async () => {
+    const { child, ended, trial } = await longBench();
+    child.kill('SIGKILL');
+    await ended;
+    await isGone(trial);
+  }, 120_000);
 });
 
 describe('fender model pack', () => {
