@@ -10,7 +10,7 @@ import { checkRos } from './doctor/ros.ts';
 
 /** Checks everything that the agent needs with this configuration, in the order it is worth curing. Never rejects. */
 export async function doctor(config: AgentConfig, signal?: AbortSignal): Promise<Check[]> {
-  const { sensors, detector, sync, graph, data_dir: dataFolder } = config;
+  const { sensors, sync, graph, data_dir: dataFolder } = config;
   const checks: readonly (() => Promise<Check | null>)[] = [
     () => checkNode(),
     () => checkDataFolder(dataFolder),
@@ -19,9 +19,9 @@ export async function doctor(config: AgentConfig, signal?: AbortSignal): Promise
     () => checkParticulate(sensors.particulate),
     () => checkBme680(sensors.bme680),
     () => checkSound(sensors.uma8),
-    () => checkModel(detector, sensors.uma8.source === 'none' ? null : sensors.uma8.sample_rate_hz),
-    () => checkModelForm(config),
-    () => checkCandidate(config),
+    () => checkModel(config, signal),
+    () => checkModelForm(config, signal),
+    () => checkCandidate(config, signal),
     () => checkListening(config),
     () => checkBroker(sync),
     () => checkRos(graph),

@@ -5,30 +5,54 @@ import { chosenText } from '../detector/detector-node.ts';
 import { findPair, recallChoice } from '../detector/model-choice.ts';
 import { type Check, ok, warn } from './check.ts';
 import { runningAgent } from './machine.ts';
-import { checkModel } from './model.ts';
+import { checkModelFile, soundRateHz } from './model.ts';
 
 const programFolder = resolve(import.meta.dirname, '../..');
 const TIMEOUT_MS = 1_000;
 
-/** Which of int8 and fp32 the agent takes, as it was measured on this machine. */
-export async function checkModelForm({ detector, data_dir }: AgentConfig): Promise<Check> {
+/** Which of int8 and fp32 the agent takes, as it was measured on this machine, and whether it can take the fp32 one at all. */
+export async function checkModelForm(config: AgentConfig, signal?: AbortSignal): Promise<Check> {
   const name = 'model form';
+  const { detector, data_dir } = config;
   if (!detector.enabled) return ok(name, 'the detector is switched off');
-  const pathOf = (path: string): string => (path === '' ? '' : resolve(programFolder, path));
   const pair = await findPair(pathOf(detector.model), pathOf(detector.model_fp32));
   if (pair.fp32Path === null) return ok(name, 'one file only');
+  const fp32 = await checkFp32(name, config, pair.fp32Path, 'detector.model_fp32', signal);
+  if (fp32 !== null) return fp32;
   const choice = await recallChoice(pair, join(data_dir, 'model-speed.json'));
   return ok(name, choice === null ? 'int8 and fp32 are not compared yet; the agent does it' : chosenText(choice));
 }
 
-/** Whether the candidate can listen; null when none is configured. */
-export async function checkCandidate({ detector, sensors }: AgentConfig): Promise<Check | null> {
+/** Whether the candidate can listen, in both of its forms; null when none is configured. */
+export async function checkCandidate(config: AgentConfig, signal?: AbortSignal): Promise<Check | null> {
+  const name = 'candidate';
+  const { detector, sensors } = config;
   if (!detector.enabled || detector.candidate === '') return null;
-  const { source, sample_rate_hz: rateHz } = sensors.uma8;
-  const settings = { ...detector, model: detector.candidate, thresholds: {} };
-  const check = await checkModel(settings, source === 'none' ? null : rateHz);
+  const { candidate: path, max_model_bytes: maxBytes } = detector;
+  const file = { path, key: 'detector.candidate', maxBytes, sampleRateHz: soundRateHz(sensors.uma8) };
+  const check = await checkModelFile(name, file, [], signal);
   // Nothing that is recorded or told needs the candidate.
-  return { ...check, name: 'candidate', level: check.level === 'error' ? 'warn' : check.level };
+  if (check.level !== 'ok') return { ...check, level: 'warn' };
+  const { fp32Path } = await findPair(pathOf(path), pathOf(detector.candidate_fp32));
+  if (fp32Path === null) return check;
+  return (await checkFp32(name, config, fp32Path, 'detector.candidate_fp32', signal)) ?? check;
+}
+
+function pathOf(path: string): string {
+  return path === '' ? '' : resolve(programFolder, path);
+}
+
+/** What is wrong with the fp32 form of a model, which the agent then does not take; null when nothing is. */
+async function checkFp32(
+  name: string,
+  { detector, sensors }: AgentConfig,
+  path: string,
+  key: string,
+  signal: AbortSignal | undefined,
+): Promise<Check | null> {
+  const file = { path, key, maxBytes: detector.max_model_bytes, sampleRateHz: soundRateHz(sensors.uma8) };
+  const check = await checkModelFile(name, file, [], signal);
+  return check.level === 'ok' ? null : { ...check, level: 'warn' };
 }
 
 /** What a running agent says of its models. */

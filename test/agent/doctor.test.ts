@@ -7,6 +7,7 @@ import { parseConfig } from '../../agent/config/load.ts';
 import { demoConfig } from '../../agent/demo-config.ts';
 import type { Check } from '../../agent/doctor/check.ts';
 import { doctor } from '../../agent/doctor.ts';
+import { node, onnxFile, packedFloats, smallNodes, smallWeights, tensor } from '../models/onnx-writer.ts';
 
 let folder: string;
 let server: Server;
@@ -76,6 +77,38 @@ sync: { url: mqtts://127.0.0.1:${port}, tls: { ca: /does/not/exist.pem } }
     const checks = await check('detector: { thresholds: { meteor: 0.5 } }');
     expect(checks.get('model')).toMatchObject({ level: 'warn' });
     expect(checks.get('model')?.found).toContain('does not know meteor; it knows background, body_impact, glass_break');
+  });
+
+  it('a candidate, or a form of a model, that cannot listen is told by its own key', async () => {
+    const checks = await check('detector: { candidate: nope.onnx, model_fp32: nope.fp32.onnx }');
+    expect(checks.get('model')).toMatchObject({ level: 'ok', found: expect.stringContaining('and tried') });
+    expect(checks.get('candidate')).toMatchObject({
+      level: 'warn',
+      found: expect.stringContaining('nope.onnx'),
+      cure: expect.stringContaining('detector.candidate;'),
+    });
+    expect(checks.get('model form')).toMatchObject({
+      level: 'warn',
+      found: expect.stringContaining('nope.fp32.onnx'),
+      cure: expect.stringContaining('detector.model_fp32;'),
+    });
+    const other = await check('detector: { candidate: models/impact.int8.onnx, candidate_fp32: nope.fp32.onnx }');
+    expect(other.get('candidate')).toMatchObject({
+      level: 'warn',
+      cure: expect.stringContaining('detector.candidate_fp32;'),
+    });
+  });
+
+  it('a model that the runtime refuses is found in a process of its own', async () => {
+    const wrong = node('MatMul', ['logits', 'w'], ['scores']);
+    const weights = [...smallWeights(), tensor('w', [5, 3], 1, packedFloats(Array(15).fill(0)))];
+    const file = onnxFile({ nodes: [...smallNodes().slice(0, 4), wrong], initializers: weights });
+    await writeFile(join(folder, 'wrong.onnx'), file);
+    const checks = await check(`
+sensors: { uma8: { source: none } }
+detector: { model: ${join(folder, 'wrong.onnx')} }
+`);
+    expect(checks.get('model')).toMatchObject({ level: 'error', found: expect.stringContaining('ONNX Runtime') });
   });
 
   it('sound at a rate that the model does not hear is told before the drive', async () => {
