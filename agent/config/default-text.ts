@@ -1,6 +1,6 @@
 /** Writes the complete commented default configuration from the schema. */
 import { stringify } from 'yaml';
-import { describeExpected, type KeyNode, keyTree } from './key-tree.ts';
+import { describeExpected, isSection, type KeyNode, keyTree } from './key-tree.ts';
 
 const COMMENT_WIDTH = 100;
 
@@ -17,7 +17,7 @@ function writeSection(section: KeyNode, indent: string): string {
 }
 
 function writeKey(name: string, node: KeyNode, indent: string): string {
-  if (node.properties !== undefined) {
+  if (isSection(node)) {
     return `${comment(node.description ?? '', indent)}${indent}${name}:\n${writeSection(node, `${indent}  `)}`;
   }
   const unit = node.unit === undefined || node.unit === 'none' ? '' : ` Unit: ${node.unit}.`;

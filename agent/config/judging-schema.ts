@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import { key, path, section } from './keys.ts';
 
+const distance = z.number().min(0).max(1_000);
+
 export const detector = section('The impact detector in its own process.', {
   enabled: key(z.boolean().default(true), 'none', 'Whether impacts are detected at all.'),
   model: key(
@@ -59,7 +61,8 @@ export const detector = section('The impact detector in its own process.', {
   ),
   drift_threshold: key(
     z
-      .record(z.string().regex(/^(hellinger|kullback_leibler|average_pairwise)$/), z.number().min(0).max(1_000))
+      .strictObject({ hellinger: distance, kullback_leibler: distance, average_pairwise: distance })
+      .partial()
       .default({}),
     'none',
     "Distance from the model's reference from which a feature has drifted, instead of the model's own, or of {hellinger: 0.9, kullback_leibler: 3, average_pairwise: 0.4} where it has none; average_pairwise is in shares of the feature's range.",

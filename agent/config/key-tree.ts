@@ -30,6 +30,11 @@ export function keyTree(): KeyNode {
   return z.toJSONSchema(agentConfigSchema, { io: 'input', unrepresentable: 'any' }) as KeyNode;
 }
 
+/** Whether the node is a section, written key by key; a single key may be a mapping of few keys too, but has a unit of its own. */
+export function isSection(node: KeyNode): boolean {
+  return node.properties !== undefined && node.unit === undefined;
+}
+
 /** The node at a path of keys, or null where the schema has none. */
 export function nodeAt(root: KeyNode, path: readonly PropertyKey[]): KeyNode | null {
   let node: KeyNode | undefined = root;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { defaultConfigText } from '../../../agent/config/default-text.ts';
-import { type KeyNode, keyTree } from '../../../agent/config/key-tree.ts';
+import { isSection, type KeyNode, keyTree } from '../../../agent/config/key-tree.ts';
 import { loadConfig, parseConfig } from '../../../agent/config/load.ts';
 
 function faultOf(text: string): string {
@@ -32,9 +32,10 @@ describe('configuration', () => {
     const lacking: string[] = [];
     const walk = (node: KeyNode, path: string): void => {
       if (node.description === undefined || node.description === '') lacking.push(`${path}: description`);
-      if (node.properties === undefined) {
+      if (!isSection(node)) {
         if (node.default === undefined) lacking.push(`${path}: default`);
         if (node.unit === undefined) lacking.push(`${path}: unit`);
+        return;
       }
       for (const [name, child] of Object.entries(node.properties ?? {})) walk(child, `${path}.${name}`);
     };
@@ -46,6 +47,10 @@ describe('configuration', () => {
     const fault = faultOf('vehicle:\n  id: car-7\nrecorder:\n  segment_s: 60\n  fsync_m: 100\n');
     expect(fault).toMatch(/^agent\.yaml:5: recorder\.fsync_m: expected one of .*fsync_ms.*, found unknown key fsync_m/);
     expect(fault).toContain('did you mean fsync_ms?');
+    expect(faultOf('detector: {drift_threshold: {helinger: 0.3}}')).toBe(
+      'agent.yaml:1: detector.drift_threshold.helinger: expected one of hellinger, kullback_leibler, average_pairwise, ' +
+        'found unknown key helinger; did you mean hellinger?',
+    );
   });
 
   it('a wrong value is refused with its line, its path, what was expected and what was found', () => {
