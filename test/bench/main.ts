@@ -1,5 +1,5 @@
 /**
- * `npm run bench`: measures the figures of ARCHITECTURE.md on this machine and prints them as a table. A quarter of an hour and some. It
+ * `npm run bench`: measures the figures of ARCHITECTURE.md on this machine and prints them as a table. Half an hour. It
  * ends with code 1 when a kill cost more than it may.
  */
 import { cpus, totalmem } from 'node:os';
@@ -36,7 +36,8 @@ const { values } = parseArgs({
     'replay-minutes': { type: 'string', default: '60' },
     only: {
       type: 'string',
-      default: 'agent,model,replay,direction,air,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view',
+      default:
+        'agent,detector,model,replay,direction,air,recorder,flac,repair,crash,outbox,sync,clock,synchroniser,ros,view',
     },
     help: { type: 'boolean', short: 'h' },
   },
