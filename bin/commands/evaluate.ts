@@ -58,8 +58,8 @@ background. Recall in --hour is the share of impact clips in which an event is f
 ${EXIT_HELP}
 
 Examples:
-  fender evaluate --model models/impact.int8.onnx --clips clips.csv --fold 4 --json
-  fender evaluate --model models/impact.int8.onnx --clips clips.csv --fold 4 --events=-5,5,15
+  fender evaluate --model models/folds/impact.fold-4.int8.onnx --clips clips.csv --fold 4 --json
+  fender evaluate --model models/folds/impact.fold-4.int8.onnx --clips clips.csv --fold 4 --events=-5,5,15
   fender evaluate --folds 'models/folds/impact.fold-{fold}.int8.onnx' --clips clips.csv --mix-snr 10,0 --hour --budget 2`,
     )
     .action((options: Options, command: Command) => {
