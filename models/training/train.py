@@ -10,6 +10,7 @@ held out, and clips of the group `unlabelled` have no class. Stopped with Ctrl-C
 again. The same file, clips and seed give the same figures and the same bytes. README.md beside this file tells more."""
 
 import argparse
+import hashlib
 import os
 import subprocess
 import sys
@@ -27,7 +28,7 @@ ROOT = HERE.parents[1]
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("config", type=Path, help="the YAML file; impact.yaml and trees.yaml are examples, config.py lists every setting")
+    parser.add_argument("config", type=Path, help="the YAML file; own.yaml is one to begin with, config.py lists every setting")
     parser.add_argument("--data", type=Path, action="append", required=True, metavar="DIR", help="folder with clips.csv; may be given again")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the model and its card go")
     parser.add_argument("--cross-validate", action="store_true", help="also one network without each of data.folds (`folds:` in the file does the same)")
@@ -55,8 +56,24 @@ def main() -> int:
     return 0
 
 
+def expect_teacher(config: dict, cache: Path) -> None:
+    """Raises DataError when the configured teacher is not there or another: it is asked only after minutes of work."""
+    if "distillation" not in config:
+        return
+    settings = config["distillation"]
+    path = cache / settings["teacher"]
+    if not path.is_file():
+        raise data.DataError(f"distillation.teacher: expected an ONNX file, found none at {path}; fetch it from {settings['source']}, "
+                             "or leave out `distillation` to train with labels alone, as own.yaml does")
+    with open(path, "rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != settings["sha256"]:
+        raise data.DataError(f"distillation.sha256: expected {settings['sha256']}, found {found} of {path}")
+
+
 def run(options: argparse.Namespace, config: dict) -> None:
     clips = data.read_clips(options.data, config)
+    expect_teacher(config, options.cache.resolve())
     # Imported here, so that --help, a wrong file and a wrong list answer at once.
     import architectures
     import making
@@ -67,14 +84,13 @@ def run(options: argparse.Namespace, config: dict) -> None:
     work = data.Work(options.cache.resolve(), options.node)
     jobs = options.jobs or runs.cores()
     planned = runs.plan(clips, config, options.cross_validate or config["folds"] != [])
+    if unknown := set(options.only or []) - {r.name for r in planned}:
+        raise data.DataError(f"--only: expected one of {', '.join(r.name for r in planned)}, found {', '.join(sorted(unknown))}")
     log(f"{len(clips)} clips, {sum(not c.labelled for c in clips)} of them unlabelled; runs: {', '.join(r.name for r in planned)}")
     log("preparing sound")
     data.decode_all(clips, work.cache)
     architecture.prepare(clips, config, work, jobs)
     if options.only:
-        unknown = set(options.only) - {r.name for r in planned}
-        if unknown:
-            raise data.DataError(f"--only: expected one of {', '.join(r.name for r in planned)}, found {', '.join(sorted(unknown))}")
         chosen = [r for r in planned if r.name in options.only]
         making.judge_ahead(chosen, runs.train_all(chosen, config, architecture, work, jobs, log), config, architecture, work, jobs, log)
         return

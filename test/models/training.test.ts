@@ -240,6 +240,40 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
     expect(single).toBeGreaterThan(rows.length / 2);
   }, 300_000);
 
+  test('begins with own.yaml, which is whole and needs no teacher', async () => {
+    const load = 'import json, sys; import config; print(json.dumps(config.load(sys.argv[1])))';
+    const { stdout } = await run(python, ['-B', '-c', load, join(TRAINING, 'own.yaml')], { cwd: TRAINING });
+    const own = JSON.parse(stdout);
+    expect(own).not.toHaveProperty('distillation');
+    expect(own).toMatchObject({ folds: own.data.folds, thresholds: {}, architecture: { name: 'ds_cnn' } });
+    // All else is as the shipped model was trained.
+    const { architecture, augmentation, generated, quantization } = parse(
+      await readFile(join(TRAINING, 'impact.yaml'), 'utf8'),
+    );
+    expect(own).toMatchObject({ architecture, augmentation, generated, quantization });
+  }, 300_000);
+
+  test('tells of a teacher or a run that is not there before it does any work', async () => {
+    const settings = await small('impact', {});
+    const { distillation } = parse(await readFile(join(TRAINING, 'impact.yaml'), 'utf8')) as Record<string, Settings>;
+    const taught = { ...settings, distillation: { ...distillation, teacher: 'teacher.onnx' } };
+    const without = await train(join(folder, 'taught'), taught, clips);
+    expect([without.code, without.told]).toEqual([
+      2,
+      expect.stringContaining('distillation.teacher: expected an ONNX'),
+    ]);
+    await mkdir(join(folder, 'taught/cache'), { recursive: true });
+    await writeFile(join(folder, 'taught/cache/teacher.onnx'), 'another');
+    const other = await train(join(folder, 'taught'), taught, clips);
+    expect([other.code, other.told]).toEqual([
+      2,
+      expect.stringMatching(/distillation\.sha256: expected .* found .* of/),
+    ]);
+    const only = await train(join(folder, 'only'), settings, clips, '--only', 'fold-9');
+    expect([only.code, only.told]).toEqual([2, expect.stringContaining('--only: expected one of final, found fold-9')]);
+    for (const { told } of [without, other, only]) expect(told).not.toContain('preparing sound');
+  }, 300_000);
+
   test('refuses a wrong configuration by field, with what was expected and found', async () => {
     const settings = await small('impact', { seed: 'twenty', hop: 1, false_alarm_budget_per_hour: 0 });
     const { code, told } = await train(join(folder, 'wrong'), settings, clips);
