@@ -62,8 +62,9 @@ export async function benchAgent(
       processes: [central, agent],
     });
     await sleep(WARM_UP_S * 1000);
-    const pids = [agent.child.pid ?? 0, ...childrenOf(agent.child.pid ?? 0)];
-    const before = pids.map(cpuSeconds);
+    // A process that measured the two forms of the model may end meanwhile: its time then counts as its parent's.
+    const treeOf = () => [agent.child.pid ?? 0, ...childrenOf(agent.child.pid ?? 0)];
+    const before = new Map(treeOf().map((pid) => [pid, cpuSeconds(pid)]));
     const startedMs = performance.now();
     const measuredS = minutes * 60 - WARM_UP_S;
     for (let doneS = 0; doneS < measuredS; doneS += 5) {
@@ -71,7 +72,8 @@ export async function benchAgent(
       await sleep(5_000);
     }
     const wallS = (performance.now() - startedMs) / 1000;
-    const [main = 0, ...others] = pids.map((pid, index) => (cpuSeconds(pid) - (before[index] ?? 0)) / wallS);
+    const pids = treeOf();
+    const [main = 0, ...others] = pids.map((pid) => (cpuSeconds(pid) - (before.get(pid) ?? 0)) / wallS);
     const detector = others.reduce((a, b) => a + b, 0);
     const memory = memoryOf(pids);
     const metrics = await (await fetch(`http://127.0.0.1:${healthPort}/metrics`)).text();
