@@ -66,6 +66,8 @@ export class ImpactDetector {
   readonly #batch: number;
   /** Windows that wait to be scored, end to end. */
   readonly #audio: Float32Array;
+  /** The latest sound as one channel, of a detector that judges every window at once; fresh arrays would be some 12 MB of garbage a minute. */
+  #mono = new Float32Array(0);
   #waiting = 0;
   #pieces: Piece[] = [];
   #busy = false;
@@ -116,7 +118,7 @@ export class ImpactDetector {
     try {
       const detections = this.#follow(firstSampleNs) ? [] : await this.#endRun();
       this.#anchorNs ??= firstSampleNs;
-      await this.#take(downmix(pcm, this.#options.channels), detections);
+      await this.#take(this.#downmix(pcm), detections);
       return detections;
     } finally {
       this.#busy = false;
@@ -126,6 +128,15 @@ export class ImpactDetector {
   /** Ends the stream: resolves with the events that were not yet sure, if any, and forgets everything. */
   async flush(): Promise<Detection[]> {
     return this.#endRun();
+  }
+
+  /** One channel of `pcm`: read until the end of the push alone, or, with a batch, kept until that is full. */
+  #downmix(pcm: Int16Array): Float32Array {
+    const { channels } = this.#options;
+    if (this.#batch > 1) return downmix(pcm, channels);
+    const frames = pcm.length / channels;
+    if (this.#mono.length < frames) this.#mono = new Float32Array(frames);
+    return downmix(pcm, channels, this.#mono);
   }
 
   /** Takes the sound in pieces that end where windows end, so that chunking changes nothing. */

@@ -58,10 +58,13 @@ export class SlidingWindows {
   }
 }
 
-/** Mean over the channels of interleaved 16-bit samples [frames × channels], as float32 −1..1 [frames], a new array. */
-export function downmix(pcm: Int16Array, channels: number): Float32Array {
+/**
+ * Mean over the channels of interleaved 16-bit samples [frames × channels], as float32 −1..1 [frames]: the beginning of `into` where that is
+ * long enough, a new array where not.
+ */
+export function downmix(pcm: Int16Array, channels: number, into?: Float32Array): Float32Array {
   const frames = Math.floor(pcm.length / channels);
-  const mono = new Float32Array(frames);
+  const mono = into !== undefined && into.length >= frames ? into.subarray(0, frames) : new Float32Array(frames);
   const scale = 1 / (32768 * channels);
   for (let frame = 0, at = 0; frame < frames; frame++) {
     let sum = 0;

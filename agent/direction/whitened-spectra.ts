@@ -51,9 +51,10 @@ export function whitenedSpectra(
   const real = pairs.map(() => new Float64Array(bins));
   const imaginary = pairs.map(() => new Float64Array(bins));
   const noise = backgroundPower(lines, background, firstBin, bins);
+  const spectra = lines.map(() => emptyPhases(bins));
   let total = 0;
   for (let begin = event[0]; begin + FRAME <= event[1]; begin += HOP) {
-    const spectra = lines.map((line) => phases(line, begin, firstBin, bins));
+    for (const [i, line] of lines.entries()) takePhases(line, begin, firstBin, spectra[i] as Phases);
     for (let k = 0; k < bins; k++) {
       let power = 0;
       for (const each of spectra) power += (each.power[k] as number) / lines.length;
@@ -97,12 +98,13 @@ function backgroundPower(
   bins: number,
 ): Float64Array {
   const power = new Float64Array(bins);
+  const spectrum = emptyPhases(bins);
   let frames = 0;
   // Not overlapping: twice the work would tell little more.
   for (let begin = from; begin + FRAME <= to; begin += FRAME) {
     if (lines.every((line) => line.subarray(begin, begin + FRAME).every((sample) => sample === 0))) continue;
     for (const line of lines) {
-      const spectrum = phases(line, begin, firstBin, bins);
+      takePhases(line, begin, firstBin, spectrum);
       for (let k = 0; k < bins; k++) power[k] = (power[k] as number) + (spectrum.power[k] as number);
     }
     frames += 1;
@@ -117,20 +119,25 @@ interface Phases {
   readonly imaginary: Float64Array;
 }
 
-function phases(line: Float64Array, begin: number, firstBin: number, bins: number): Phases {
-  const real = new Float64Array(FRAME);
-  const imaginary = new Float64Array(FRAME);
-  for (let i = 0; i < FRAME; i++) real[i] = (line[begin + i] as number) * (window[i] as number);
-  fft.forward(real, imaginary);
-  const power = new Float64Array(bins);
-  for (let k = 0; k < bins; k++) {
-    const re = real[firstBin + k] as number;
-    const im = imaginary[firstBin + k] as number;
+function emptyPhases(bins: number): Phases {
+  return { power: new Float64Array(bins), real: new Float64Array(bins), imaginary: new Float64Array(bins) };
+}
+
+const frameReal = new Float64Array(FRAME);
+const frameImaginary = new Float64Array(FRAME);
+
+/** Fills `into` with what the frame of `line` from `begin` on holds, from `firstBin` on. */
+function takePhases(line: Float64Array, begin: number, firstBin: number, { power, real, imaginary }: Phases): void {
+  for (let i = 0; i < FRAME; i++) frameReal[i] = (line[begin + i] as number) * (window[i] as number);
+  frameImaginary.fill(0);
+  fft.forward(frameReal, frameImaginary);
+  for (let k = 0; k < power.length; k++) {
+    const re = frameReal[firstBin + k] as number;
+    const im = frameImaginary[firstBin + k] as number;
     const square = re * re + im * im;
     const scale = square > 0 ? 1 / Math.sqrt(square) : 0;
     power[k] = square;
     real[k] = re * scale;
     imaginary[k] = im * scale;
   }
-  return { power, real, imaginary };
 }
