@@ -130,6 +130,19 @@ describe.skipIf(leaveOut)('bags in the dashboard (needs /usr/bin/chromium)', () 
     await alert.getByText('found no files').waitFor();
     await drop('nothing', 'foreign.mcap');
     await page.locator('.time-row-title', { hasText: 'latitude' }).waitFor();
+    // Onto the page that shows it now: another in its place, or why not.
+    const onto = async (name: string) => {
+      const data = { items: [], files: [join(folder, name)], dragOperationsMask: 1 };
+      for (const type of ['dragEnter', 'dragOver', 'drop'] as const) {
+        await protocol.send('Input.dispatchDragEvent', { type, x: 200, y: 300, data });
+      }
+    };
+    await onto('photos');
+    await alert.getByText('photos cannot be shown').waitFor();
+    await page.locator('.time-row-title', { hasText: 'latitude' }).waitFor();
+    await onto('recordings/one');
+    await page.getByText('1 × 48 kHz').waitFor();
+    expect(await alert.count()).toBe(0);
   });
 
   it('opens the clip of an event from its page', async () => {

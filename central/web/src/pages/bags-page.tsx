@@ -16,16 +16,18 @@ export function BagsPage() {
     return { name: `Clip of ${clip}`, files: [{ name: `${clip}.mcap`, url: clipRecordingUrl(clip) }] };
   }, [clip]);
   const source = picked ?? clipSource;
+  const { drop, isOver, fault } = useDrop(setPicked);
   if (source === null) {
     return (
       <>
         <PageTitle title="Bags" />
-        <BagPicker onPick={setPicked} />
+        {fault !== null && <BagFailure fault={fault} />}
+        <BagPicker onPick={setPicked} drop={drop} isOver={isOver} />
       </>
     );
   }
   return (
-    <>
+    <div className={isOver ? 'bag-page bag-page-over' : 'bag-page'} {...drop}>
       {picked === null && clip !== null && (
         <p className="crumbs">
           <Link href={`/events/${encodeURIComponent(clip)}`}>The event</Link>
@@ -37,49 +39,71 @@ export function BagsPage() {
           <OpenButton onPick={setPicked} words="Open another" />
         </span>
       </div>
-      <BagViewer key={source.name} source={source} />
-    </>
+      {fault !== null && <BagFailure fault={fault} />}
+      <BagViewer key={keyOf(source)} source={source} />
+    </div>
   );
+}
+
+const keys = new WeakMap<BagSource, number>();
+let sources = 0;
+
+/** Each source its own viewer, even of the same name. */
+function keyOf(source: BagSource): number {
+  const key = keys.get(source) ?? ++sources;
+  keys.set(source, key);
+  return key;
+}
+
+interface Drop {
+  /** Of the element that files may be dropped on. */
+  readonly drop: {
+    readonly onDragOver: (event: DragEvent) => void;
+    readonly onDragLeave: (event: DragEvent) => void;
+    readonly onDrop: (event: DragEvent) => void;
+  };
+  readonly isOver: boolean;
+  readonly fault: BagFault | null;
+}
+
+function useDrop(onPick: PickProps['onPick']): Drop {
+  const [isOver, setOver] = useState(false);
+  const [fault, setFault] = useState<BagFault | null>(null);
+  const onDragOver = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(true);
+  };
+  // Moving on to an element inside is not leaving.
+  const onDragLeave = ({ currentTarget, relatedTarget }: DragEvent) => {
+    if (!currentTarget.contains(relatedTarget as Node | null)) setOver(false);
+  };
+  const onDrop = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(false);
+    setFault(null);
+    readDropped(entriesOf(event.dataTransfer)).then(
+      (files) => pick(files, onPick),
+      (error: unknown) => setFault(faultOf(error, '')),
+    );
+  };
+  return { drop: { onDragOver, onDragLeave, onDrop }, isOver, fault };
 }
 
 interface PickProps {
   readonly onPick: (source: BagSource) => void;
 }
 
-function BagPicker({ onPick }: PickProps) {
-  const [isOver, setOver] = useState(false);
-  const [fault, setFault] = useState<BagFault | null>(null);
-  const over = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(true);
-  };
-  const drop = (event: DragEvent) => {
-    event.preventDefault();
-    setOver(false);
-    readDropped(entriesOf(event.dataTransfer)).then(
-      (files) => pick(files, onPick),
-      (error: unknown) => setFault(faultOf(error, '')),
-    );
-  };
+function BagPicker({ onPick, drop, isOver }: PickProps & Pick<Drop, 'drop' | 'isOver'>) {
   return (
-    <>
-      {fault !== null && <BagFailure fault={fault} />}
-      <section
-        className={isOver ? 'bag-drop bag-drop-over' : 'bag-drop'}
-        aria-label="Open a bag"
-        onDragOver={over}
-        onDragLeave={() => setOver(false)}
-        onDrop={drop}
-      >
-        <Icon name="folder" size={36} />
-        <p className="empty-title">Drop a recording here: its folder, or its .mcap files</p>
-        <OpenButton onPick={onPick} words="Choose files" />
-        <p className="faint">The files stay on this computer: your browser reads them, and nothing is uploaded.</p>
-        <p className="faint">
-          From a terminal: <code>fender bag view PATH</code>
-        </p>
-      </section>
-    </>
+    <section className={isOver ? 'bag-drop bag-drop-over' : 'bag-drop'} aria-label="Open a bag" {...drop}>
+      <Icon name="folder" size={36} />
+      <p className="empty-title">Drop a recording here: its folder, or its .mcap files</p>
+      <OpenButton onPick={onPick} words="Choose files" />
+      <p className="faint">The files stay on this computer: your browser reads them, and nothing is uploaded.</p>
+      <p className="faint">
+        From a terminal: <code>fender bag view PATH</code>
+      </p>
+    </section>
   );
 }
 
