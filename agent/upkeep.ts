@@ -44,7 +44,6 @@ export class Upkeep {
     const periodMs = this.#config.health.period_s * SECOND_MS;
     const timers = [
       setInterval(() => this.#eachSecond(), SECOND_MS),
-      setInterval(() => diagnostics.publishAll(), Math.max(SECOND_MS, periodMs)),
       setInterval(() => this.#retain(), RETENTION_PERIOD_MS),
     ];
     this.#retain();
@@ -55,12 +54,14 @@ export class Upkeep {
   }
 
   #eachSecond(): void {
-    const { clock, recorder, report } = this.#parts;
+    const { clock, diagnostics, recorder, report } = this.#parts;
     const stamp = clock.now();
     this.#publishTime(stamp, stamp);
     if (performance.now() - this.#lastStepMs > STEP_NEWS_MS) {
       report(clockDiagnostic(clock.quality(), clock.statistics()));
     }
+    // Not as seldom as health is reported: ROS's tools take a state that is 5 s old for stale.
+    diagnostics.publishAll();
     // A full disk pauses the recording: what can be given up goes now, not at the next round.
     if (recorder.stats().state === 'paused') this.#retain();
   }

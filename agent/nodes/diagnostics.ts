@@ -45,7 +45,7 @@ export class DiagnosticsNode {
     return [...this.#sources.values()].map((state) => state.latest);
   }
 
-  /** Publishes all sources and records what had to wait; called each second or slower. */
+  /** Publishes all sources and records what had to wait; called each second. */
   publishAll(): void {
     const stamp = this.#clock.now();
     for (const state of this.#sources.values()) this.#recordChange(state, stamp);

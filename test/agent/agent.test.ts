@@ -3,11 +3,16 @@ import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parse } from '@foxglove/rosmsg';
+import { MessageReader } from '@foxglove/rosmsg2-serialization';
 import { Aedes } from 'aedes';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { stringify } from 'yaml';
 import { bagFiles } from '../../agent/bag/bag-folder.ts';
 import { bagInfo } from '../../agent/bag/bag-info.ts';
+import { BagSet } from '../../agent/bag/bag-set.ts';
+import { schemaTexts } from '../../agent/messages/messages.ts';
 import { readBagSound } from '../../agent/replay/bag-sound.ts';
 import { decodeRecords, type IncomingRecord } from '../../sync/wire/records.ts';
 import { decodeTelemetry } from '../../sync/wire/telemetry.ts';
@@ -24,6 +29,11 @@ const telemetry = new Map<string, Record<string, number>>();
 const records: { stream: string; record: IncomingRecord }[] = [];
 const blobs = new Set<string>();
 const running: Agent[] = [];
+
+interface DiagnosticArray {
+  readonly header: { readonly stamp: { readonly sec: number; readonly nanosec: number } };
+  readonly status: readonly { readonly name: string }[];
+}
 
 /** An agent as users start it. */
 class Agent {
@@ -185,6 +195,21 @@ describe('the agent with emulated devices', () => {
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 
+  it('tells every state each second, however seldom health is reported', { timeout: 60_000 }, async () => {
+    const agent = await startAgent('told', {
+      sensors: { particulate: { model: 'none' }, bme680: { device: 'emulated' }, uma8: { source: 'none' } },
+      detector: { enabled: false },
+      health: { listen: { port: 0 }, period_s: 600 },
+    });
+    await vi.waitFor(() => expect(agent.lines.some(({ source }) => source === 'bme680')).toBe(true), PATIENCE);
+    await sleep(5_000);
+    expect(await agent.end('SIGTERM'), agent.output).toBe(0);
+    const told = await statesTold(join(folder, 'told/recordings'), 'bme680');
+    expect(told.length).toBeGreaterThan(4);
+    const pauses = told.slice(1).map((stampS, index) => stampS - (told[index] ?? 0));
+    expect(Math.max(...pauses)).toBeLessThan(3);
+  });
+
   it('goes on when nobody reads its log any more', { timeout: 60_000 }, async () => {
     const agent = await startAgent('unread', { sensors: { uma8: { source: 'none' } }, log: { level: 'debug' } });
     await vi.waitFor(() => expect(agent.output).toContain('the agent runs'), PATIENCE);
@@ -214,6 +239,20 @@ describe('the agent with emulated devices', () => {
     expect(agent.output).toMatch(/wrong\.yaml:\d+: recorder\.fsync: expected one of .*did you mean fsync_ms\?/s);
   });
 });
+
+/** When a source's state stands on `/diagnostics`, in s. */
+async function statesTold(recordings: string, source: string): Promise<number[]> {
+  const type = 'diagnostic_msgs/msg/DiagnosticArray';
+  const reader = new MessageReader<DiagnosticArray>(parse(schemaTexts[type], { ros2: true }));
+  const [recording = ''] = await readdir(recordings);
+  const bag = await BagSet.open([join(recordings, recording)], { topics: ['/diagnostics'] }, {});
+  const stampsS: number[] = [];
+  for await (const { message } of bag.messages({})) {
+    const { header, status } = reader.readMessage(message.data);
+    if (status.some(({ name }) => name === source)) stampsS.push(header.stamp.sec + header.stamp.nanosec / 1e9);
+  }
+  return stampsS;
+}
 
 async function clipName(sha256: string): Promise<string> {
   const names = await readdir(join(folder, 'whole/clips'));
