@@ -88,7 +88,12 @@ export async function buildParts(config: AgentConfig, context: AgentContext): Pr
     segmentMetadata: () => (synchroniser ? { 'fender.synchroniser': synchroniser.takeSegmentMetadata() } : {}),
   });
   const sinks = outboxSinks(outbox, log);
-  const diagnostics = new DiagnosticsNode({ graph, clock, record: sinks.recordDiagnostic });
+  const diagnostics = new DiagnosticsNode({
+    vehicle: config.vehicle.id,
+    graph,
+    clock,
+    record: sinks.recordDiagnostic,
+  });
   report = loggedReport(diagnostics, log);
   // Without the decoded value beside it: the recorder keeps messages for seconds, and needs only their bytes.
   graph.subscribeAll('recorder', ({ topic, type, sequence, stamp, data, foreign }) =>

@@ -249,15 +249,22 @@ export function encodeSynchronizedSet({ stamp, missedBefore, members, skewNs }: 
 
 const diagnosticLevels = { ok: 0, warn: 1, error: 2, stale: 3 } as const;
 
-/** diagnostic_msgs/msg/DiagnosticArray: `code` and `cure` become values beside the diagnostic's own. */
-export function encodeDiagnosticArray(stamp: Stamp, diagnostics: readonly Diagnostic[]): Uint8Array {
+/**
+ * diagnostic_msgs/msg/DiagnosticArray: `code` and `cure` become values beside the diagnostic's own. `hardwareId` tells one vehicle's
+ * states from another's, where bags of both are opened together.
+ */
+export function encodeDiagnosticArray(
+  stamp: Stamp,
+  hardwareId: string,
+  diagnostics: readonly Diagnostic[],
+): Uint8Array {
   return writeDiagnosticArray({
     header: header(stamp, ''),
     status: diagnostics.map((diagnostic) => ({
       level: diagnosticLevels[diagnostic.level],
       name: text(diagnostic.source),
       message: text(diagnostic.message),
-      hardware_id: text(diagnostic.source),
+      hardware_id: text(hardwareId),
       values: Object.entries({ code: diagnostic.code, cure: diagnostic.cure, ...diagnostic.values }).map(
         ([key, value]) => ({ key: text(key), value: text(String(value)) }),
       ),

@@ -20,12 +20,14 @@ interface SourceState {
 
 /** All sources' latest diagnostics. */
 export class DiagnosticsNode {
+  readonly #vehicle: string;
   readonly #clock: Clock;
   readonly #record: RecordDiagnostic;
   readonly #publish: Publish<DiagnosticSet>;
   readonly #sources = new Map<string, SourceState>();
 
-  constructor(parts: { graph: Graph; clock: Clock; record: RecordDiagnostic }) {
+  constructor(parts: { vehicle: string; graph: Graph; clock: Clock; record: RecordDiagnostic }) {
+    this.#vehicle = parts.vehicle;
     this.#clock = parts.clock;
     this.#record = parts.record;
     this.#publish = parts.graph.advertise(diagnosticsTopic);
@@ -50,7 +52,7 @@ export class DiagnosticsNode {
     const stamp = this.#clock.now();
     for (const state of this.#sources.values()) this.#recordChange(state, stamp);
     const diagnostics = this.all();
-    if (diagnostics.length > 0) this.#publish(stamp, { stamp, diagnostics });
+    if (diagnostics.length > 0) this.#tell(stamp, diagnostics);
   }
 
   #recordChange(state: SourceState, stamp: Stamp): void {
@@ -60,6 +62,10 @@ export class DiagnosticsNode {
     state.recorded = latest;
     state.recordedAtNs = stamp.monotonicNs;
     this.#record(stamp, latest);
-    this.#publish(stamp, { stamp, diagnostics: [latest] });
+    this.#tell(stamp, [latest]);
+  }
+
+  #tell(stamp: Stamp, diagnostics: readonly Diagnostic[]): void {
+    this.#publish(stamp, { stamp, vehicle: this.#vehicle, diagnostics });
   }
 }

@@ -73,13 +73,15 @@ export const synchronizedSetTopic: Topic<SynchronizedSetSample> = {
 /** Diagnostics of one moment. */
 export interface DiagnosticSet {
   readonly stamp: Stamp;
+  /** Name of the vehicle. */
+  readonly vehicle: string;
   readonly diagnostics: readonly Diagnostic[];
 }
 
 export const diagnosticsTopic: Topic<DiagnosticSet> = {
   name: '/diagnostics',
   type: 'diagnostic_msgs/msg/DiagnosticArray',
-  encode: ({ stamp, diagnostics }) => encodeDiagnosticArray(stamp, diagnostics),
+  encode: ({ stamp, vehicle, diagnostics }) => encodeDiagnosticArray(stamp, vehicle, diagnostics),
 };
 
 export const timeReferenceTopic: Topic<Stamp> = {

@@ -35,6 +35,7 @@ export async function runNode(name: NodeName, config: AgentConfig, signal: Abort
   });
   const graph = new Graph((where, error) => log('error', 'a subscriber failed', { where, error }));
   const diagnostics = new DiagnosticsNode({
+    vehicle: config.vehicle.id,
     graph,
     clock,
     record: (_stamp, { source, level, code, message, cure }) =>

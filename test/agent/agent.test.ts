@@ -32,7 +32,7 @@ const running: Agent[] = [];
 
 interface DiagnosticArray {
   readonly header: { readonly stamp: { readonly sec: number; readonly nanosec: number } };
-  readonly status: readonly { readonly name: string }[];
+  readonly status: readonly { readonly name: string; readonly hardware_id: string }[];
 }
 
 /** An agent as users start it. */
@@ -195,7 +195,9 @@ describe('the agent with emulated devices', () => {
     expect(await agent.end('SIGTERM')).toBe(0);
   });
 
-  it('tells every state each second, however seldom health is reported', { timeout: 60_000 }, async () => {
+  it('tells every state each second as that of its vehicle, however seldom health is reported', {
+    timeout: 60_000,
+  }, async () => {
     const agent = await startAgent('told', {
       sensors: { particulate: { model: 'none' }, bme680: { device: 'emulated' }, uma8: { source: 'none' } },
       detector: { enabled: false },
@@ -204,7 +206,7 @@ describe('the agent with emulated devices', () => {
     await vi.waitFor(() => expect(agent.lines.some(({ source }) => source === 'bme680')).toBe(true), PATIENCE);
     await sleep(5_000);
     expect(await agent.end('SIGTERM'), agent.output).toBe(0);
-    const told = await statesTold(join(folder, 'told/recordings'), 'bme680');
+    const told = await statesTold(join(folder, 'told/recordings'), { name: 'bme680', hardware_id: 'test-1' });
     expect(told.length).toBeGreaterThan(4);
     const pauses = told.slice(1).map((stampS, index) => stampS - (told[index] ?? 0));
     expect(Math.max(...pauses)).toBeLessThan(3);
@@ -240,8 +242,11 @@ describe('the agent with emulated devices', () => {
   });
 });
 
-/** When a source's state stands on `/diagnostics`, in s. */
-async function statesTold(recordings: string, source: string): Promise<number[]> {
+/** When a state stands on `/diagnostics`, in s. */
+async function statesTold(
+  recordings: string,
+  { name, hardware_id }: { name: string; hardware_id: string },
+): Promise<number[]> {
   const type = 'diagnostic_msgs/msg/DiagnosticArray';
   const reader = new MessageReader<DiagnosticArray>(parse(schemaTexts[type], { ros2: true }));
   const [recording = ''] = await readdir(recordings);
@@ -249,7 +254,8 @@ async function statesTold(recordings: string, source: string): Promise<number[]>
   const stampsS: number[] = [];
   for await (const { message } of bag.messages({})) {
     const { header, status } = reader.readMessage(message.data);
-    if (status.some(({ name }) => name === source)) stampsS.push(header.stamp.sec + header.stamp.nanosec / 1e9);
+    const isTold = status.some((each) => each.name === name && each.hardware_id === hardware_id);
+    if (isTold) stampsS.push(header.stamp.sec + header.stamp.nanosec / 1e9);
   }
   return stampsS;
 }

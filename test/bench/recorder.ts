@@ -86,7 +86,7 @@ function publisher(graph: Graph, pcm: Int16Array<ArrayBuffer>, room: () => Promi
     const countsPerCm3 = { '>0.3': 300, '>0.5': 90, '>1.0': 20, '>2.5': 4 };
     dust(stamp, { stamp, pm1UgM3: 4, pm25UgM3: 7, pm4UgM3: 8, pm10UgM3: 9, countsPerCm3 });
     const health = { source: 'uma8', level: 'ok', code: 'ok', message: 'sound arrives', cure: '' } as const;
-    diagnostics(stamp, { stamp, diagnostics: [{ ...health, values: { bytes_per_s: 768_000 } }] });
+    diagnostics(stamp, { stamp, vehicle: 'bench', diagnostics: [{ ...health, values: { bytes_per_s: 768_000 } }] });
     reference(stamp, stamp);
   };
 }

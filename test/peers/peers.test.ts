@@ -102,7 +102,7 @@ async function everyMessage(): Promise<Message[]> {
       'diagnostic_msgs/msg/DiagnosticArray',
       index,
       ns,
-      messages.encodeDiagnosticArray(stamp, diagnostics),
+      messages.encodeDiagnosticArray(stamp, 'v-1', diagnostics),
     );
     add('/fender/time_reference', 'sensor_msgs/msg/TimeReference', index, ns, messages.encodeTimeReference(stamp));
     const member = { topic: '/uma8/audio', sequence: index, stamp };

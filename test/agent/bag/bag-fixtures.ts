@@ -73,7 +73,7 @@ function diagnosticMessage(index: number): MadeMessage {
     message: 'a "quoted", °C text',
     cure: 'wait',
   } as const;
-  const data = encodeDiagnosticArray(stamp(ns), [{ ...diagnostic, values: { index } }]);
+  const data = encodeDiagnosticArray(stamp(ns), 'v-1', [{ ...diagnostic, values: { index } }]);
   return { topic: '/diagnostics', type: 'diagnostic_msgs/msg/DiagnosticArray', sequence: index, logTimeNs: ns, data };
 }
 

@@ -46,7 +46,7 @@ describe('reading CDR', () => {
 
   test("agrees with Foxglove's reader on nested messages", () => {
     const type = 'diagnostic_msgs/msg/DiagnosticArray';
-    const bytes = encodeDiagnosticArray(stampAt(0n), [
+    const bytes = encodeDiagnosticArray(stampAt(0n), 'v-1', [
       { source: 'uma8', level: 'warn', code: 'x', message: '40 °C', cure: 'wait', values: { a: 1 } },
       { source: 'sds', level: 'ok', code: 'y', message: '', cure: '', values: {} },
     ]);

@@ -240,7 +240,7 @@ describe('samples come back from their CDR bytes', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (message) => {
         fc.pre(!message.includes('\0'));
-        const data = encodeDiagnosticArray(stamp, [
+        const data = encodeDiagnosticArray(stamp, 'v-1', [
           {
             source: 'uma8',
             level: 'stale',
@@ -255,6 +255,7 @@ describe('samples come back from their CDR bytes', () => {
             {
               level: 3,
               name: 'uma8',
+              hardware_id: 'v-1',
               message,
               values: [
                 { key: 'code', value: 'silent' },

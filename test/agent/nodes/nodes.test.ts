@@ -92,6 +92,7 @@ describe('diagnostics', () => {
     };
     const recorded: string[] = [];
     const node = new DiagnosticsNode({
+      vehicle: 'v-1',
       graph: new Graph(),
       clock,
       record: (_stamp, { source, code }) => recorded.push(`${nowMs} ${source} ${code}`),
