@@ -247,11 +247,15 @@ export function encodeSynchronizedSet({ stamp, missedBefore, members, skewNs }: 
   });
 }
 
+function diagnosticValues({ code, cure, values }: Diagnostic): [string, unknown][] {
+  return Object.entries({ code, ...(cure !== '' && { cure }), ...values });
+}
+
 const diagnosticLevels = { ok: 0, warn: 1, error: 2, stale: 3 } as const;
 
 /**
- * diagnostic_msgs/msg/DiagnosticArray: `code` and `cure` become values beside the diagnostic's own. `hardwareId` tells one vehicle's
- * states from another's, where bags of both are opened together.
+ * diagnostic_msgs/msg/DiagnosticArray: `code` and, where there is one, `cure` become values beside the diagnostic's own. `hardwareId`
+ * tells one vehicle's states from another's, where bags of both are opened together.
  */
 export function encodeDiagnosticArray(
   stamp: Stamp,
@@ -265,9 +269,7 @@ export function encodeDiagnosticArray(
       name: text(diagnostic.source),
       message: text(diagnostic.message),
       hardware_id: text(hardwareId),
-      values: Object.entries({ code: diagnostic.code, cure: diagnostic.cure, ...diagnostic.values }).map(
-        ([key, value]) => ({ key: text(key), value: text(String(value)) }),
-      ),
+      values: diagnosticValues(diagnostic).map(([key, value]) => ({ key: text(key), value: text(String(value)) })),
     })),
   });
 }

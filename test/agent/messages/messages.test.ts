@@ -270,6 +270,16 @@ describe('samples come back from their CDR bytes', () => {
     );
   });
 
+  test('a diagnostic without a cure has no row for one', () => {
+    const well = { source: 'uma8', level: 'ok', code: 'ok', message: '', cure: '', values: { starts: 1 } } as const;
+    const values = [
+      { key: 'code', value: 'ok' },
+      { key: 'starts', value: '1' },
+    ];
+    const data = encodeDiagnosticArray(stamp, 'v-1', [well]);
+    expect(read('diagnostic_msgs/msg/DiagnosticArray', data)).toMatchObject({ status: [{ values }] });
+  });
+
   test('time reference', () => {
     expect(read('sensor_msgs/msg/TimeReference', encodeTimeReference({ ...stamp, estimatedErrorNs: null }))).toEqual({
       header: { stamp: time, frame_id: '' },
