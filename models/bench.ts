@@ -2,7 +2,8 @@
 import { access } from 'node:fs/promises';
 import { ModelError } from './error.ts';
 import { sizeText } from './inspect.ts';
-import { type Model, type ReadModelOptions, readModel } from './package.ts';
+import type { ReadModelOptions } from './model-bytes.ts';
+import { type Model, readModel } from './package.ts';
 import { quantile, type WindowTimes } from './race.ts';
 import { TRIAL_LIMITS, TrialProcess, type TrialReport } from './trial.ts';
 

@@ -2,9 +2,10 @@
 import { createHash } from 'node:crypto';
 import { DESCRIPTION_KEYS, plainValue } from './description-props.ts';
 import { ModelError, type ModelFinding } from './error.ts';
+import { type ReadModelOptions, readModelBytes } from './model-bytes.ts';
 import { ELEMENT_TYPES } from './onnx/operators.ts';
 import type { OnnxGraph, OnnxValue } from './onnx/structure.ts';
-import { examine, lookInto, type ReadModelOptions, readModelBytes } from './package.ts';
+import { examine, lookInto } from './package.ts';
 
 /** As printed with --json. */
 export interface Inspection {

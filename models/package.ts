@@ -2,30 +2,27 @@
  * The model package: one ONNX file with its description inside. Reads it, refusing every file that a runtime should not see, and writes the
  * description without touching the graph.
  */
-import { constants, type Stats } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { type ModelDescription, windowSamples } from './description.ts';
 import { DESCRIPTION_KEYS, descriptionEntries, readDescription, validDescription } from './description-props.ts';
 import { ModelError, type ModelFinding } from './error.ts';
 import { checkGraph } from './graph-check.ts';
 import { knownFormat } from './known-formats.ts';
+import {
+  DEFAULT_MAX_MODEL_BYTES,
+  type ReadModelOptions,
+  readModelBytes,
+  tooLarge,
+  unreadableFile,
+} from './model-bytes.ts';
 import { replaceMetadata } from './onnx/metadata.ts';
 import { readBrokenOnnx, readOnnx } from './onnx/read-onnx.ts';
 import type { OnnxGraph, OnnxModel } from './onnx/structure.ts';
-
-/** Largest model file that is taken when nothing else is said: 64 MiB. */
-export const DEFAULT_MAX_MODEL_BYTES = 64 * 1024 * 1024;
 
 export interface Model {
   readonly path: string;
   /** The whole file; do not change it. */
   readonly bytes: Uint8Array;
   readonly description: ModelDescription;
-}
-
-export interface ReadModelOptions {
-  /** Larger files are refused unread; DEFAULT_MAX_MODEL_BYTES when absent. */
-  readonly maxBytes?: number;
 }
 
 /**
@@ -42,33 +39,6 @@ export function parseModel(bytes: Uint8Array, path: string, options: ReadModelOp
   const { description, findings } = examine(bytes, path, options);
   if (findings.length > 0 || description === null) throw ModelError.of(path, findings);
   return { path, bytes, description };
-}
-
-/** The bytes of the regular file at `path`. Throws ModelError `unreadable-model`, before reading when it is too large. */
-export async function readModelBytes(path: string, options: ReadModelOptions = {}): Promise<Uint8Array> {
-  const most = options.maxBytes ?? DEFAULT_MAX_MODEL_BYTES;
-  try {
-    // Opening a pipe would otherwise wait for somebody to write into it.
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    try {
-      const stat = await file.stat();
-      const { size } = stat;
-      if (!stat.isFile()) throw unreadableFile(path, 'a file', kindOf(stat), 'Name the .onnx file itself.');
-      if (size > most) throw tooLarge(path, size, most);
-      return await file.readFile();
-    } finally {
-      await file.close();
-    }
-  } catch (cause) {
-    if (cause instanceof ModelError) throw cause;
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const found = code === 'ENOENT' ? 'no such file' : code === 'EACCES' ? 'no permission to read it' : message;
-    throw unreadableFile(path, 'a file that can be read', found, 'Correct the path or the permissions.');
-  }
-}
-
-function kindOf(stat: Stats): string {
-  return stat.isDirectory() ? 'a folder' : stat.isFIFO() ? 'a pipe' : 'a device';
 }
 
 /** What a file says and everything that is wrong with it. */
@@ -117,13 +87,4 @@ export function withDescription(
   const unreadable = findings.filter(({ code }) => code === 'unreadable-model');
   if (onnx === null || unreadable.length > 0) throw ModelError.of(path, unreadable);
   return replaceMetadata(bytes, DESCRIPTION_KEYS, descriptionEntries(validDescription(description, path)));
-}
-
-function tooLarge(path: string, size: number, most: number): ModelError {
-  const cure = 'Raise the limit (detector.max_model_bytes, --max-bytes) if the file is what you mean.';
-  return unreadableFile(path, `at most ${most} bytes`, `${size} bytes`, cure);
-}
-
-function unreadableFile(path: string, expected: string, found: string, cure: string): ModelError {
-  return ModelError.of(path, [{ code: 'unreadable-model', field: 'file', expected, found, cure }]);
 }

@@ -1,7 +1,8 @@
 /** Makes sure of a model file: everything that reading checks, and then a first run in a process of its own. */
 import { ModelError, type ModelFinding } from './error.ts';
 import { countOf, findingsText, sizeText } from './inspect.ts';
-import { examine, type ReadModelOptions, readModelBytes } from './package.ts';
+import { type ReadModelOptions, readModelBytes } from './model-bytes.ts';
+import { examine } from './package.ts';
 import { TRIAL_LIMITS, type TrialLimits, tryModel } from './trial.ts';
 
 /** As printed with --json. */

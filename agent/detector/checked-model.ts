@@ -3,8 +3,8 @@
  * checking needs: about 10 MB. The file's hash goes along, so that a file that was replaced meanwhile is checked again.
  */
 import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { ModelDescription } from '../../models/description.ts';
+import { readModelBytes } from '../../models/model-bytes.ts';
 import type { Model } from '../../models/package.ts';
 
 /** What was found in a model file. */
@@ -31,7 +31,7 @@ export function checkedModel(model: Model): CheckedModel {
 /** The model at `path`: as it was checked when it is the same file, else read and checked now. Throws ModelError as `readModel`. */
 export async function loadModel(path: string, checked: CheckedModel | null, maxBytes?: number): Promise<Model> {
   if (checked !== null) {
-    const bytes = await readFile(path).catch(() => null);
+    const bytes = await readModelBytes(path, limitOf(maxBytes)).catch(() => null);
     if (bytes !== null && sha256Of(bytes) === checked.sha256) return { path, bytes, description: checked.description };
   }
   const { readModel } = await import('../../models/package.ts');

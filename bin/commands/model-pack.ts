@@ -70,7 +70,8 @@ Examples:
 async function pack(file: string, options: Options, signal: AbortSignal): Promise<number> {
   if (options.inPlace && options.out !== undefined) throw new UsageError('--in-place and --out: expected one of them');
   const packing = await import('../../models/pack.ts');
-  const { examine, parseModel, readModelBytes, withDescription } = await import('../../models/package.ts');
+  const { examine, parseModel, withDescription } = await import('../../models/package.ts');
+  const { readModelBytes } = await import('../../models/model-bytes.ts');
   const { inspectModel } = await import('../../models/inspect.ts');
   const { ModelError } = await import('../../models/error.ts');
   const { TRIAL_LIMITS, tryModel } = await import('../../models/trial.ts');

@@ -276,7 +276,7 @@ class Segment {
       ['/bme680/temperature', 'sensor_msgs/msg/Temperature', stamp, encodeTemperature(environment, 'windshield')],
       ['/bme680/pressure', 'sensor_msgs/msg/FluidPressure', stamp, encodePressure(environment, 'windshield')],
       [
-        '/plantower/particulate_matter',
+        '/plantower/particulate',
         'fender_msgs/msg/ParticulateMatter',
         stamp,
         encodeParticulateMatter(particles, 'windshield'),
@@ -292,7 +292,7 @@ class Segment {
       ['pm4', particles.pm4UgM3],
       ['pm10', particles.pm10UgM3],
     ] as const) {
-      this.#overview?.add('/plantower/particulate_matter', field, 'µg/m³', second, summedUp([value]));
+      this.#overview?.add('/plantower/particulate', field, 'µg/m³', second, summedUp([value]));
     }
   }
 

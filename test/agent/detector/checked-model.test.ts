@@ -1,6 +1,8 @@
+import { execFile } from 'node:child_process';
 import { appendFile, copyFile, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
 import { parseConfig } from '../../../agent/config/load.ts';
 import { checkModelFile, loadModel } from '../../../agent/detector/checked-model.ts';
@@ -24,6 +26,9 @@ test('a model that was checked before is taken as it was found then, a replaced 
     await rm(path);
     expect(await checkModelFile(path)).toBeNull();
     await expect(loadModel(path, marked)).rejects.toMatchObject({ code: 'unreadable-model' });
+    // Nobody ever writes into it: it is told of, not waited for.
+    await promisify(execFile)('mkfifo', [path]);
+    await expect(loadModel(path, marked)).rejects.toThrow('expected a file, found a pipe');
   } finally {
     await rm(folder, { recursive: true });
   }
