@@ -152,7 +152,10 @@ export class EnergyTrace {
     return end;
   }
 
-  /** First sample after `onset` from which the sound stays 20 dB under its peak or at its earlier level for 50 ms; at most `to`. */
+  /**
+   * First sample after `onset` from which the sound stays 20 dB under its peak or at its earlier level for 50 ms; at most `to`. The block of
+   * the onset is part of the sound even where it stands out in one band alone.
+   */
   end(onset: number, to: number): number {
     const first = this.#clamp(Math.floor(onset / this.block));
     const last = this.#clamp(Math.ceil(to / this.block));
@@ -164,7 +167,7 @@ export class EnergyTrace {
       peak = Math.max(peak, energy);
       quiet = energy <= Math.max(peak * 0.01, before * 1.5) ? quiet + 1 : 0;
       if (quiet === BEFORE) {
-        return (at + 1 - BEFORE) * this.block;
+        return Math.max(first + 1, at + 1 - BEFORE) * this.block;
       }
     }
     return Math.min(to, last * this.block);

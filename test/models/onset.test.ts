@@ -67,3 +67,11 @@ function errorMs(knock: Float32Array, background: Float32Array, snrDb: number, r
   trace.push(sound.subarray(0, end));
   return ((trace.onset(end - 0.5 * RATE, end).sample - at) / RATE) * 1000;
 }
+
+test('a blow too faint for the whole spectrum to grow lasts a block all the same', () => {
+  const trace = new EnergyTrace(RATE, 4);
+  const random = new SeededRandom('faint');
+  trace.push(Float32Array.from({ length: 2 * RATE }, () => random.between(-0.5, 0.5)));
+  const onset = RATE;
+  expect(trace.end(onset, 2 * RATE)).toBe(onset + trace.block);
+});
