@@ -55,6 +55,8 @@ const longestSilenceNs = 3600n * nsPerSecond;
 /** Between messages that count on, the clock may be put right by this much without sound being missing. */
 const countedToleranceNs = nsPerSecond;
 const leastToleranceNs = 50_000_000n;
+/** So far a message's own stamp is believed against its log time, from one message to the next. */
+const believedNs = nsPerSecond;
 const listedGaps = 1000;
 const maxFiles = 10_000;
 
@@ -79,6 +81,8 @@ export class SoundExport {
   readonly #options: SoundOptions;
   #open: OpenFile | null = null;
   #nextNs = 0n;
+  #stampNs = 0n;
+  #nextStampNs = 0n;
   #nextSequence = 0;
   #undecoded = 0;
   firstProblem = '';
@@ -95,6 +99,7 @@ export class SoundExport {
     const sound = await this.#decode(message.data, type);
     if (sound === null) return;
     const { pcm, channels, sampleRateHz } = sound;
+    const stampNs = BigInt(sound.sec) * nsPerSecond + BigInt(sound.nanosec);
     const frames = pcm.length / channels;
     const durationNs = BigInt(Math.round((frames / sampleRateHz) * 1e9));
     const isCounted = message.sequence === this.#nextSequence;
@@ -105,7 +110,7 @@ export class SoundExport {
       open = null;
     }
     if (open !== null) {
-      const gapNs = message.logTimeNs - this.#nextNs;
+      const gapNs = this.#gapNs(message.logTimeNs, stampNs);
       const half = durationNs / 2n;
       const tolerance = isCounted ? countedToleranceNs : half > leastToleranceNs ? half : leastToleranceNs;
       if (gapNs < -tolerance) {
@@ -117,6 +122,8 @@ export class SoundExport {
     open ??= await this.#begin(message.logTimeNs, sampleRateHz, channels);
     await open.wav.append(pick(pcm, channels, open.picked));
     this.#nextNs = message.logTimeNs + durationNs;
+    this.#stampNs = stampNs;
+    this.#nextStampNs = stampNs + durationNs;
   }
 
   /** Ends the last file. */
@@ -128,6 +135,18 @@ export class SoundExport {
   async abandon(): Promise<void> {
     await this.#open?.wav.close();
     this.#open = null;
+  }
+
+  /**
+   * Time between the end of the sound before and the beginning of this. By the stamps of the two, as a recorder other than ours logs a
+   * message when it got there, early or late; by the log times where the stamps stand still or tell another story.
+   */
+  #gapNs(logTimeNs: bigint, stampNs: bigint): bigint {
+    const loggedNs = logTimeNs - this.#nextNs;
+    if (stampNs === this.#stampNs) return loggedNs;
+    const stampedNs = stampNs - this.#nextStampNs;
+    const differenceNs = stampedNs - loggedNs;
+    return differenceNs < -believedNs || differenceNs > believedNs ? loggedNs : stampedNs;
   }
 
   async #decode(data: Uint8Array, type: string): Promise<ReturnType<typeof viewSamples>> {

@@ -66,6 +66,38 @@ describe('exporting sound', () => {
     expect(formatExport(report)).toContain('1 gap filled with 0.300 s of silence, 1 overlapping message left out');
   });
 
+  test('joins by their own stamps messages that another recorder logged when they got there, early or late', async () => {
+    // Drawn from what `ros2 bag record` logged on a busy machine; it numbers no messages.
+    const lateMs = [120, 178, 101, 169, 102, 161, 104, 100, 163, 102, 167, 101];
+    const indexes = range(lateMs.length).filter((index) => index !== 7);
+    const messages = indexes.map((index) => {
+      const message = soundMessage(index);
+      const logTimeNs = message.logTimeNs + BigInt(lateMs[index] ?? 0) * 1_000_000n;
+      return { ...message, sequence: 0, logTimeNs };
+    });
+    const { out, report } = await exported(messages);
+    const { pcm } = await samples(join(out, 'uma8_audio.wav'));
+    expect([...pcm]).toEqual(
+      range(lateMs.length).flatMap((index) => (index === 7 ? pcmOf(0).map(() => 0) : pcmOf(index))),
+    );
+    expect(report.sound).toMatchObject([{ gaps: [{ atFrame: 5600, frames: 800 }], gapCount: 1, overlapping: 0 }]);
+  });
+
+  test('goes by the times of the log where stamps stand still, or are of another clock', async () => {
+    for (const stampNs of [() => 0n, (index: number) => BigInt(index) * 5_000_000_000n]) {
+      const messages = [0, 1, 2, 5].map((index) => {
+        const message = soundMessage(index);
+        const data = message.data.slice();
+        const view = new DataView(data.buffer);
+        view.setInt32(4, Number(stampNs(index) / 1_000_000_000n), true);
+        view.setUint32(8, 0, true);
+        return { ...message, sequence: 0, data };
+      });
+      const { report } = await exported(messages);
+      expect(report.sound).toMatchObject([{ frames: 4800, gaps: [{ atFrame: 2400, frames: 1600 }], overlapping: 0 }]);
+    }
+  });
+
   test('makes one file of sound that is FLAC in part', async () => {
     const encode = await openFlacEncoder();
     const messages = range(20).map((index) => {
