@@ -5,7 +5,8 @@
 
 import { readdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { sqliteCure } from './bag-format.ts';
+import type { McapTypes } from '@mcap/core';
+import { convertCure, sqliteCure } from './bag-format.ts';
 import { RecordingError, systemCode } from './error.ts';
 import { parseForeignYaml } from './foreign-yaml.ts';
 import { shellWord } from './shell-word.ts';
@@ -71,6 +72,28 @@ async function refuseFolder(folder: string, names: readonly string[]): Promise<v
       `${join(folder, packed)}: expected an MCAP file, found one compressed as a whole. Unpack it first: \`zstd -d --rm ${shellWord(join(folder, packed))}\``,
     );
   }
+}
+
+/** What `ros2 bag record --compression-mode message` makes: each message is a zstd frame, and only metadata.yaml tells a player. */
+function packedMessages(path: string): RecordingError {
+  return new RecordingError(
+    'nothing-readable',
+    `${path}: expected messages as they were published, found each of them compressed (compression_mode MESSAGE of rosbag2). ${convertCure(path)}`,
+  );
+}
+
+/** @throws RecordingError `nothing-readable` for a folder whose metadata.yaml says that its messages are compressed one by one. */
+export async function refusePackedFolder(path: string): Promise<void> {
+  const metadata = await readFolderMetadata(path).catch(() => null);
+  if (metadata?.compression.toLowerCase() === 'message') throw packedMessages(path);
+}
+
+/** As `refusePackedFolder`, by the metadata that rosbag2 writes into the file at `path`. */
+export function refusePacked(path: string, metadata: readonly McapTypes.Metadata[]): void {
+  const said = metadata
+    .filter(({ name }) => name === 'rosbag2')
+    .map((each) => each.metadata.get('serialized_metadata'));
+  if (said.some((text) => /^\s*compression_mode: "?message"?\s*$/im.test(text ?? ''))) throw packedMessages(path);
 }
 
 /**

@@ -8,13 +8,19 @@ import { shellWord } from './shell-word.ts';
 
 /** How to make MCAP of a rosbag2 bag of the sqlite3 storage; `path` is the bag's folder or file. */
 export function sqliteCure(path: string): string {
-  const bag = shellWord(path);
+  return [
+    convertCure(path),
+    'or without ROS 2 (pip install rosbags):',
+    `  rosbags-convert --src ${shellWord(path)} --dst converted --dst-storage mcap`,
+  ].join('\n');
+}
+
+/** How to make MCAP with plain messages of any bag that rosbag2 reads; `path` is the bag's folder or file. */
+export function convertCure(path: string): string {
   return [
     'Convert it where ROS 2 is:',
     `  printf 'output_bags:\\n- uri: converted\\n  storage_id: mcap\\n  all: true\\n  all_topics: true\\n' > to-mcap.yaml`,
-    `  ros2 bag convert -i ${bag} -o to-mcap.yaml`,
-    'or without ROS 2 (pip install rosbags):',
-    `  rosbags-convert --src ${bag} --dst converted --dst-storage mcap`,
+    `  ros2 bag convert -i ${shellWord(path)} -o to-mcap.yaml`,
   ].join('\n');
 }
 

@@ -1,7 +1,7 @@
 /** Owns reading one or more bags as one: finds all files of the given paths, and gives their chosen messages in order of time. */
 
 import type { McapTypes } from '@mcap/core';
-import { someBagFiles } from './bag-folder.ts';
+import { refusePacked, refusePackedFolder, someBagFiles } from './bag-folder.ts';
 import { type BagIndex, indexBag } from './bag-index.ts';
 import { FileSource } from './byte-source.ts';
 import { RecordingError } from './error.ts';
@@ -58,14 +58,17 @@ export class BagSet {
 
   /**
    * Finds the files of `paths` and what is in each; those without a good summary are read whole for that.
-   * @throws RecordingError as `indexBag`; `nothing-readable` without files; `usage` for a span that is none, and topics that no file has.
+   * @throws RecordingError as `indexBag`; `nothing-readable` without files, and where messages are packed one by one; `usage` for a span that is none, and topics that no file has.
    */
   static async open(paths: readonly string[], selection: BagSelection, work: Work): Promise<BagSet> {
     const files: BagIndex[] = [];
+    for (const path of paths) await refusePackedFolder(path);
     for (const path of await someBagFiles(paths)) {
       const source = await FileSource.open(path);
       try {
-        files.push(await indexBag(source, watched(work)));
+        const index = await indexBag(source, watched(work));
+        refusePacked(path, index.metadata);
+        files.push(index);
       } finally {
         await source.close();
       }

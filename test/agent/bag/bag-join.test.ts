@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { crc32, zstdCompressSync } from 'node:zlib';
 import { McapWriter, TempBuffer } from '@mcap/core';
 import { describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
@@ -153,6 +153,34 @@ describe('bag cut', () => {
       const attachment = readStream(await readFile(out)).find(({ type }) => type === 'Attachment');
       expect(attachment).toMatchObject({ name: 'note', data: new Uint8Array(5).fill(7) });
     }
+  });
+
+  test('refuses messages that rosbag2 compressed one by one, in a file and in a folder, as only metadata.yaml tells a player', async () => {
+    const folder = await scratchFolder();
+    const yaml = stringify({ version: 9, compression_format: 'zstd', compression_mode: 'MESSAGE' });
+    const buffer = new TempBuffer();
+    const writer = new McapWriter({ writable: buffer });
+    await writer.start({ profile: 'ros2', library: '' });
+    const channel = { topic: '/chatter', schemaId: 0, messageEncoding: 'cdr', metadata: new Map() };
+    const channelId = await writer.registerChannel(channel);
+    const data = zstdCompressSync(Buffer.from([0, 1, 0, 0, 7, 0, 0, 0]));
+    await writer.addMessage({ channelId, sequence: 0, logTime: startNs, publishTime: startNs, data });
+    await writer.addMetadata({ name: 'rosbag2', metadata: new Map([['serialized_metadata', yaml]]) });
+    await writer.end();
+    const path = join(folder, 'packed.mcap');
+    await writeFile(path, buffer.get());
+    const older = join(folder, 'older');
+    await mkdir(older);
+    await writeFile(join(older, 'older_0.mcap'), madeBag(driveMessages(1)));
+    const information = { version: 5, storage_identifier: 'mcap', compression_mode: 'MESSAGE' };
+    await writeFile(join(older, 'metadata.yaml'), stringify({ rosbag2_bagfile_information: information }));
+    for (const bag of [path, older]) {
+      await expect(bagCut(bag, join(folder, 'out'), {})).rejects.toMatchObject({
+        code: 'nothing-readable',
+        message: expect.stringMatching(/found each of them compressed.*\n.*\n +ros2 bag convert -i/),
+      });
+    }
+    expect((await readdir(folder)).sort()).toEqual(['older', 'packed.mcap']);
   });
 
   test('refuses an empty span, unknown topics and times that are none, and leaves nothing behind', async () => {
