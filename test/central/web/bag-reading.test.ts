@@ -17,6 +17,7 @@ import { soundOf } from '../../../central/web/src/bag/reading/playback.ts';
 import { statisticsOf } from '../../../central/web/src/bag/reading/statistics.ts';
 import { standIns } from '../../../central/web/src/bag/reading/view-cells.ts';
 import { ViewReader } from '../../../central/web/src/bag/reading/view-reader.ts';
+import { madeBag, soundMessage } from '../../agent/bag/bag-fixtures.ts';
 import { makeHourBag } from '../../bench/hour-bag.ts';
 import { foreignBag, stopped, stoppedRecordings } from './bag-fixtures.ts';
 import { readLibrariesFromDisk } from './local-libraries.ts';
@@ -115,6 +116,24 @@ it('reads a clip once, whatever the page asks of it at once', async () => {
   ]);
   expect(bytes).toBeGreaterThan(3e6);
   expect(reading.bytes - before).toBeLessThan(1.02 * bytes);
+});
+
+it('sound that another recorder logged early or late is played without holes', async () => {
+  const lateMs = [120, 178, 101, 169, 102, 161, 104, 150, 163, 102, 167, 101];
+  const messages = lateMs.map((ms, index) => {
+    const message = soundMessage(index);
+    return { ...message, sequence: 0, logTimeNs: message.logTimeNs + BigInt(ms) * 1_000_000n };
+  });
+  const path = join(folder, 'late.mcap');
+  await writeFile(path, madeBag(messages));
+  const bag = await openFiles([path]);
+  const { samples, rateHz } = await soundOf(bag, seriesNamed(bag, '/uma8/audio', 'ch1'), 0.2, 0.9);
+  const steps = samples.slice(1).map((sample, at) => Math.round((sample - (samples[at] ?? 0)) * 32_768));
+  expect({ rateHz, frames: samples.length, steps: [...new Set(steps)] }).toEqual({
+    rateHz: 8000,
+    frames: 5600,
+    steps: [1],
+  });
 });
 
 /** Every fault says what was expected and found, and none has a library's words or the holes of a sentence. */

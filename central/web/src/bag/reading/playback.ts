@@ -9,6 +9,19 @@ export interface SoundSpan {
   readonly samples: Float32Array<ArrayBuffer>;
 }
 
+/** So late at most a message that has a stamp of its own gets to a recorder; another stamp is not believed. */
+const latestS = 1;
+
+/**
+ * Where each block of a span begins. A recorder other than Fender's logs a message when it got there, early or late: so blocks lie as far
+ * apart as their stamps, and as late as the one that was logged soonest.
+ */
+function placed(blocks: readonly { readonly t: number; readonly lateS: number }[]): number[] {
+  const believed = blocks.map(({ lateS }) => lateS).filter((lateS) => Math.abs(lateS) <= latestS);
+  const soonestS = believed.reduce((least, lateS) => Math.min(least, lateS), latestS);
+  return blocks.map(({ t, lateS }) => (Math.abs(lateS) <= latestS ? t - lateS + soonestS : t));
+}
+
 export async function soundOf(bag: Bag, key: SeriesKey, fromS: number, toS: number): Promise<SoundSpan> {
   const track = bag.tracks[key.topic];
   if (track?.kind !== 'sound' || !(toS > fromS) || toS - fromS > 30)
@@ -17,17 +30,22 @@ export async function soundOf(bag: Bag, key: SeriesKey, fromS: number, toS: numb
   const chunks = track.within(fromS, toS).map((place) => track.chunks[place] as number);
   await bag.load(chunks.map((chunk) => ({ track, chunk })).filter((want) => bag.isMissing(want)));
   const samples = new Float32Array(Math.round((toS - fromS) * rateHz));
-  for (const chunk of chunks) {
+  const blocks = chunks.flatMap((chunk) => {
     const decoded = bag.decoded(track, chunk);
-    if (decoded?.kind !== 'sound') continue;
-    decoded.blocks.forEach((block, at) => {
-      const offset = Math.round(((decoded.t[at] as number) - fromS) * rateHz);
-      const frames = block.samples.length / block.channels;
-      const end = Math.min(frames, samples.length - offset);
-      for (let frame = Math.max(0, -offset); frame < end; frame += 1) {
-        samples[offset + frame] = (block.samples[frame * block.channels + key.field] ?? 0) / 32_768;
-      }
+    if (decoded?.kind !== 'sound') return [];
+    return decoded.blocks.map((block, at) => {
+      const t = decoded.t[at] as number;
+      return { block, t, lateS: t - Number(block.stampNs - bag.originNs) / 1e9 };
     });
+  });
+  const starts = placed(blocks);
+  for (const [at, { block }] of blocks.entries()) {
+    const offset = Math.round(((starts[at] as number) - fromS) * rateHz);
+    const frames = block.samples.length / block.channels;
+    const end = Math.min(frames, samples.length - offset);
+    for (let frame = Math.max(0, -offset); frame < end; frame += 1) {
+      samples[offset + frame] = (block.samples[frame * block.channels + key.field] ?? 0) / 32_768;
+    }
   }
   return { fromS, rateHz, samples };
 }
