@@ -2,6 +2,7 @@
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { zstdCompressSync } from 'node:zlib';
 import { McapRecordBuilder } from '@mcap/core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BagError, type BagFault } from '../../../central/web/src/bag/reading/bag-error.ts';
@@ -17,7 +18,7 @@ import { soundOf } from '../../../central/web/src/bag/reading/playback.ts';
 import { statisticsOf } from '../../../central/web/src/bag/reading/statistics.ts';
 import { standIns } from '../../../central/web/src/bag/reading/view-cells.ts';
 import { ViewReader } from '../../../central/web/src/bag/reading/view-reader.ts';
-import { madeBag, soundMessage } from '../../agent/bag/bag-fixtures.ts';
+import { driveMessages, madeBag, soundMessage } from '../../agent/bag/bag-fixtures.ts';
 import { makeHourBag } from '../../bench/hour-bag.ts';
 import { foreignBag, stopped, stoppedRecordings } from './bag-fixtures.ts';
 import { readLibrariesFromDisk } from './local-libraries.ts';
@@ -134,6 +135,20 @@ it('sound that another recorder logged early or late is played without holes', a
     frames: 5600,
     steps: [1],
   });
+});
+
+it('messages that rosbag2 compressed one by one are told as such, and none of their bytes is taken for a number', async () => {
+  const path = join(folder, 'packed.mcap');
+  await writeFile(
+    path,
+    madeBag(driveMessages(2).map((message) => ({ ...message, data: zstdCompressSync(message.data) }))),
+  );
+  const bag = await openFiles([path]);
+  const shown = bag.tracks.filter(({ kind }) => kind === 'numbers' || kind === 'sound');
+  expect(shown).toEqual([]);
+  const words = /expected plain CDR, found a message that rosbag2 compressed/;
+  expect(bag.tracks.find(({ name }) => name === '/uma8/audio')?.reason).toMatch(words);
+  expect(bag.tracks.find(({ name }) => name === '/bme680/temperature')?.reason).toMatch(words);
 });
 
 /** Every fault says what was expected and found, and none has a library's words or the holes of a sentence. */

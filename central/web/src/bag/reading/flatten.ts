@@ -5,6 +5,7 @@
 import { parse } from '@foxglove/rosmsg';
 
 import { MessageReader } from '@foxglove/rosmsg2-serialization';
+import { expectPlainCdr } from './cdr-head.ts';
 
 /** The definition of a type, as the library gives it. */
 type MessageDefinition = ReturnType<typeof parse>[number];
@@ -45,7 +46,11 @@ export function messageType(messageEncoding: string, schemaEncoding: string, sch
   if (text.trim() === '') throw new Error('the bag has no definition of its type');
   const definitions = parse(text, { ros2: true });
   const reader = new MessageReader(definitions);
-  return { read: (data) => reader.readMessage(data), definitions };
+  const read = (data: Uint8Array): unknown => {
+    expectPlainCdr(data);
+    return reader.readMessage(data);
+  };
+  return { read, definitions };
 }
 
 /** The numeric fields of a message as it was read, in order; the times of its header are none. */

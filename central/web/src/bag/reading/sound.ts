@@ -1,4 +1,5 @@
 /** Reads sound messages: foxglove's RawAudio as plain 16-bit samples, and Fender's CompressedAudio, each message a FLAC stream. */
+import { expectPlainCdr } from './cdr-head.ts';
 import { flacDecoder } from './flac.ts';
 
 /** Interleaved samples of one message. */
@@ -53,6 +54,7 @@ function readRawAudio(data: Uint8Array): SoundBlock {
 
 /** Both types begin alike: time, bytes, format, rate, channels; alignment counts from behind the 4-byte head. */
 function readFields(data: Uint8Array): SoundFields {
+  expectPlainCdr(data);
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   const need = (end: number) => {
     if (end > data.byteLength) throw new Error(`expected sound of ${end} bytes, found ${data.byteLength}`);
