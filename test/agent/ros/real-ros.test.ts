@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
-import { McapStreamReader } from '@mcap/core';
+import { McapStreamReader, type McapTypes } from '@mcap/core';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FenderProcess, freePort, startAgent, until } from '../../end-to-end/processes.ts';
 import { filesBelow, readableMessages } from '../../fault/bag-contents.ts';
@@ -212,6 +212,42 @@ describe.skipIf(distro === '')(`a real ROS 2 (${state})`, () => {
   );
 
   test(
+    'counts the messages of others from 0 in each recording, and none of those between as lost',
+    async () => {
+      const data = { type: 'std_msgs/msg/UInt32', cdr: UINT32.toString('hex'), hz: 50 };
+      await peer({ publish: [{ topic: '/count', ...data, reliability: 'reliable', durability: 'volatile' }] });
+      const { agent, metric } = await agentInRos({ topics: [{ topic: '/count', type: 'std_msgs/msg/UInt32' }] });
+      const received = () => metric('ros_received_messages_total');
+      const more = async (count: number) => {
+        const before = await received();
+        await until('more messages', async () => (await received()) >= before + count, { processes: [agent] });
+      };
+      await more(50);
+      for (const name of ['stop', 'start']) {
+        expect(await ros2('service', 'call', `/fender/recorder/${name}`, 'std_srvs/srv/Trigger')).toContain(
+          'success=True',
+        );
+        await more(50);
+      }
+      expect(await metric('recorder_lost_messages_total')).toBe(0);
+      expect(await agent.end('SIGTERM')).toBe(0);
+      const bags = filesBelow(join(folder, 'data', 'recordings'), '.mcap').sort();
+      expect(bags).toHaveLength(2);
+      const last: number[] = [];
+      for (const bag of bags) {
+        const sequences = recordsOf(bag, '/count').map(({ sequence }) => sequence);
+        expect(sequences.length).toBeGreaterThan(20);
+        expect(sequences).toEqual(sequences.map((_, index) => index));
+        const counters = countersOf(bag, '/count');
+        expect(counters).toEqual(counters.map((_, index) => (counters[0] ?? 0) + index));
+        last.push(counters.at(-1) ?? 0);
+        if (last.length === 2) expect(counters[0]).toBeGreaterThan((last[0] ?? 0) + 50);
+      }
+    },
+    LONG_MS,
+  );
+
+  test(
     'hears also who comes later and offers less, and is not held up by many topics that come at once',
     async () => {
       const names = Array.from({ length: 12 }, (_, index) => `/value_${index}`);
@@ -312,14 +348,19 @@ function countersOf(bag: string, topic: string): number[] {
 
 /** The bytes of all messages of a topic, in order. */
 function messagesOf(bag: string, topic: string): Uint8Array[] {
+  return recordsOf(bag, topic).map(({ data }) => data);
+}
+
+/** All messages of a topic, in order. */
+function recordsOf(bag: string, topic: string): McapTypes.TypedMcapRecords['Message'][] {
   const decompressHandlers = { zstd: (bytes: Uint8Array) => new Uint8Array(zstdDecompressSync(bytes)) };
   const reader = new McapStreamReader({ decompressHandlers });
   reader.append(readFileSync(bag));
-  const messages: Uint8Array[] = [];
+  const messages: McapTypes.TypedMcapRecords['Message'][] = [];
   let channelId = -1;
   for (let record = reader.nextRecord(); record; record = reader.nextRecord()) {
     if (record.type === 'Channel' && record.topic === topic) channelId = record.id;
-    if (record.type === 'Message' && record.channelId === channelId) messages.push(record.data);
+    if (record.type === 'Message' && record.channelId === channelId) messages.push(record);
   }
   return messages;
 }
