@@ -9,6 +9,7 @@ import { type BagSelection, BagSet, type SetDamage } from './bag-set.ts';
 import { type BagWriter, writeBag } from './bag-writer.ts';
 import { FileSource } from './byte-source.ts';
 import { counted } from './counted.ts';
+import { definitionKey } from './definition-key.ts';
 import { RecordingError } from './error.ts';
 import { mergeMetadata, writeBeginnings } from './merge-metadata.ts';
 import { formatInputs, type Work } from './new-output.ts';
@@ -49,12 +50,12 @@ function joinedProfile(set: BagSet): string {
 
 /** @throws RecordingError `not-joinable` when a topic has two types, which no reader of ROS bags understands. */
 function refuseTwoTypes(set: BagSet): void {
-  const seen = new Map<string, { type: string; encoding: string; text: string; file: string }>();
+  const seen = new Map<string, { type: string; encoding: string; definition: string; file: string }>();
   for (const [file, { name, schemas }] of set.files.entries()) {
     for (const { topic, schemaId, messageEncoding } of set.channels(file)) {
       const schema = schemas.get(schemaId);
-      const text = new TextDecoder().decode(schema?.data);
-      const here = { type: schema?.name ?? '', encoding: messageEncoding, text, file: name };
+      const definition = schema === undefined ? '' : definitionKey(schema);
+      const here = { type: schema?.name ?? '', encoding: messageEncoding, definition, file: name };
       const known = seen.get(topic);
       if (known === undefined) {
         seen.set(topic, here);
@@ -65,7 +66,7 @@ function refuseTwoTypes(set: BagSet): void {
           ? 'type'
           : known.encoding !== here.encoding
             ? 'encoding'
-            : known.text !== text
+            : known.definition !== definition
               ? 'definition'
               : '';
       if (differs === '') continue;

@@ -9,6 +9,7 @@ import type { McapTypes } from '@mcap/core';
 import { stringify } from 'yaml';
 import type { ByteSource } from './byte-source.ts';
 import { ChunkDraft } from './chunk-draft.ts';
+import { definitionKey } from './definition-key.ts';
 import { createDurable, type DurableHandle, writeFully } from './durable-file.ts';
 import { RecordingError } from './error.ts';
 import { parseForeignYaml } from './foreign-yaml.ts';
@@ -55,7 +56,7 @@ export class BagWriter {
 
   /**
    * The number in this file of a channel of another, which may be one that is here already: the same topic, type and encoding are one
-   * channel. Of two lists of offered QoS the new one is added to the old. All channels must be declared before the first message.
+   * channel, however the type's definition is worded. Of two lists of offered QoS the new one is added to the old. All channels must be declared before the first message.
    */
   declare(channel: McapTypes.Channel, schema: McapTypes.Schema | undefined): number {
     const schemaId = schema === undefined ? 0 : this.#declareSchema(schema);
@@ -128,7 +129,7 @@ export class BagWriter {
   }
 
   #declareSchema(schema: McapTypes.Schema): number {
-    const key = JSON.stringify([schema.name, schema.encoding, Buffer.from(schema.data).toString('base64')]);
+    const key = definitionKey(schema);
     const known = this.#schemas.get(key);
     if (known !== undefined) return known.id;
     const id = this.#schemas.size + 1;

@@ -262,6 +262,36 @@ describe('bag merge', () => {
     expect(await bagVerify(piece)).toMatchObject({ errors: 0 });
   });
 
+  test('joins a topic whose definition another recorder worded otherwise, and refuses one that is another', async () => {
+    const folder = await scratchFolder();
+    const line = '='.repeat(80);
+    const header = `${line}\nMSG: std_msgs/Header\nbuiltin_interfaces/Time stamp\nstring frame_id\n`;
+    const time = `${line}\nMSG: builtin_interfaces/Time\nint32 sec\nuint32 nanosec\n`;
+    const reading = { ...temperatureMessage(0), topic: '/reading', type: 'my_msgs/msg/Reading' };
+    const made = async (name: string, text: string) => {
+      const path = join(folder, name);
+      await writeFile(
+        path,
+        madeBag([reading], () => text),
+      );
+      return path;
+    };
+    const ours = await made(
+      'ours.mcap',
+      `# A reading.\nstd_msgs/Header header\nfloat64 value # in K\n${header}${time}`,
+    );
+    // `ros2 bag record` has the types that are used in another order.
+    const theirs = await made('theirs.mcap', `std_msgs/Header header\n\nfloat64 value\n${time}\n${header}`);
+    const other = await made('other.mcap', `std_msgs/Header header\nfloat32 value\n${header}${time}`);
+    const out = join(folder, 'out.mcap');
+    await bagMerge([ours, theirs], out);
+    expect((await bagInfo(out)).topics).toMatchObject([{ topic: '/reading', messages: 2 }]);
+    await expect(bagMerge([ours, other], join(folder, 'no.mcap'))).rejects.toMatchObject({
+      code: 'not-joinable',
+      message: expect.stringContaining('expected the same definition in all bags'),
+    });
+  });
+
   test('refuses a topic of two types, and names both bags', async () => {
     const folder = await scratchFolder();
     const temperature = temperatureMessage(0);
