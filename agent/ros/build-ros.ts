@@ -51,6 +51,10 @@ function compile(folder: string): number {
   if (!existsSync(join(nodePackage, 'include', 'node', 'node.h'))) {
     return fail(`expected the headers of Node in ${nodePackage}, found none`, 'npm ci');
   }
+  if (spawnSync('which', ['ros2']).status !== 0) {
+    const cure = `sudo apt install ros-${process.env.ROS_DISTRO}-ros2cli, and source it again`;
+    return fail('expected the command ros2, by which rclnodejs finds what to compile against, found none', cure);
+  }
   const gyp = join(dirname(require.resolve('node-gyp/package.json')), 'bin', 'node-gyp.js');
   const compiled = spawnSync(process.execPath, [gyp, 'rebuild', `--nodedir=${nodePackage}`], {
     cwd: folder,
