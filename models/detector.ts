@@ -51,8 +51,8 @@ interface Piece {
 }
 
 /**
- * One stream's detector. Push chunks in order and await each push; memory is bounded (`batch` windows and some seconds of
- * energies).
+ * One stream's detector. Push chunks in order and await each push; memory is bounded (`batch` windows, some seconds of
+ * energies, the longest push).
  */
 export class ImpactDetector {
   readonly #scorer: Scorer;

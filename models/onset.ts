@@ -47,7 +47,7 @@ export class EnergyTrace {
   push(samples: Float32Array): void {
     const [low, middle, high] = this.#splits as [Split, Split, Split];
     const inBands = this.#inBands;
-    // No iterator and no field within the loop: each would make a number object a sample, 46 MB of garbage a minute.
+    // No iterator, and no field of this that holds a fraction: each would make a number object a sample, 46 MB of garbage a minute.
     let previous = this.#previous;
     let partial = this.#partial;
     for (let i = 0; i < samples.length; i++) {

@@ -4,7 +4,7 @@
  */
 
 import { readdir, readFile, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { McapTypes } from '@mcap/core';
 import { convertCure, sqliteCure } from './bag-format.ts';
 import { RecordingError, systemCode } from './error.ts';
@@ -82,18 +82,24 @@ function packedMessages(path: string): RecordingError {
   );
 }
 
-/** @throws RecordingError `nothing-readable` for a folder whose metadata.yaml says that its messages are compressed one by one. */
-export async function refusePackedFolder(path: string): Promise<void> {
-  const metadata = await readFolderMetadata(path).catch(() => null);
-  if (metadata?.compression.toLowerCase() === 'message') throw packedMessages(path);
+/** @throws RecordingError `nothing-readable` for a folder, or a file of one, whose metadata.yaml says that messages are compressed one by one. */
+export async function refusePackedFolders(path: string): Promise<void> {
+  for (const folder of [path, dirname(path)]) {
+    const metadata = await readFolderMetadata(folder).catch(() => null);
+    if (metadata?.compression.toLowerCase() !== 'message') continue;
+    const files = metadata.information.relative_file_paths;
+    const isOfIt = folder === path || (Array.isArray(files) && files.includes(basename(path)));
+    if (isOfIt) throw packedMessages(path);
+  }
 }
 
-/** As `refusePackedFolder`, by the metadata that rosbag2 writes into the file at `path`. */
+/** As `refusePackedFolders`, by the metadata that rosbag2 writes into the file at `path`. */
 export function refusePacked(path: string, metadata: readonly McapTypes.Metadata[]): void {
   const said = metadata
     .filter(({ name }) => name === 'rosbag2')
     .map((each) => each.metadata.get('serialized_metadata'));
-  if (said.some((text) => /^\s*compression_mode: "?message"?\s*$/im.test(text ?? ''))) throw packedMessages(path);
+  if (said.some((text) => /^[ \t]*compression_mode: "?message"?[ \t\r]*$/im.test(text ?? '')))
+    throw packedMessages(path);
 }
 
 /**

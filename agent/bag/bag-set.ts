@@ -1,7 +1,7 @@
 /** Owns reading one or more bags as one: finds all files of the given paths, and gives their chosen messages in order of time. */
 
 import type { McapTypes } from '@mcap/core';
-import { refusePacked, refusePackedFolder, someBagFiles } from './bag-folder.ts';
+import { refusePacked, refusePackedFolders, someBagFiles } from './bag-folder.ts';
 import { type BagIndex, indexBag } from './bag-index.ts';
 import { FileSource } from './byte-source.ts';
 import { RecordingError } from './error.ts';
@@ -62,7 +62,7 @@ export class BagSet {
    */
   static async open(paths: readonly string[], selection: BagSelection, work: Work): Promise<BagSet> {
     const files: BagIndex[] = [];
-    for (const path of paths) await refusePackedFolder(path);
+    for (const path of paths) await refusePackedFolders(path);
     for (const path of await someBagFiles(paths)) {
       const source = await FileSource.open(path);
       try {

@@ -126,7 +126,7 @@ function emptyPhases(bins: number): Phases {
 const frameReal = new Float64Array(FRAME);
 const frameImaginary = new Float64Array(FRAME);
 
-/** Fills `into` with what the frame of `line` from `begin` on holds, from `firstBin` on. */
+/** Fills the phases with those of the frame of `line` from `begin` on; their first bin is `firstBin`. */
 function takePhases(line: Float64Array, begin: number, firstBin: number, { power, real, imaginary }: Phases): void {
   for (let i = 0; i < FRAME; i++) frameReal[i] = (line[begin + i] as number) * (window[i] as number);
   frameImaginary.fill(0);

@@ -1,7 +1,7 @@
 /** Reads the sound out of bags, message by message, finished bags or not, as samples or as FLAC. */
 import { stat } from 'node:fs/promises';
 import { type McapTypes, Opcode } from '@mcap/core';
-import { bagFiles } from '../bag/bag-folder.ts';
+import { bagFiles, refusePackedFolders } from '../bag/bag-folder.ts';
 import { notMcap, refuseForeign } from '../bag/bag-format.ts';
 import { type ByteSource, FileSource, finalName } from '../bag/byte-source.ts';
 import { parseRecordBytes, type RawMessage, readChunkRecords, readMessage } from '../bag/mcap-records.ts';
@@ -34,6 +34,7 @@ interface SoundMessage {
  * `nothing-readable`, `empty`, `not-mcap`, `sqlite3` for what is no bag.
  */
 export async function* readBagSound(path: string, topic: string): AsyncGenerator<ReplayedBlock> {
+  await refusePackedFolders(path);
   const files = await bagFiles(path);
   const sizes = await Promise.all(files.map(sizeOf));
   const total = Math.max(

@@ -51,7 +51,7 @@ function compile(folder: string): number {
   if (!existsSync(join(nodePackage, 'include', 'node', 'node.h'))) {
     return fail(`expected the headers of Node in ${nodePackage}, found none`, 'npm ci');
   }
-  if (spawnSync('which', ['ros2']).status !== 0) {
+  if (spawnSync('sh', ['-c', 'command -v ros2']).status !== 0) {
     const cure = `sudo apt install ros-${process.env.ROS_DISTRO}-ros2cli, and source it again`;
     return fail('expected the command ros2, by which rclnodejs finds what to compile against, found none', cure);
   }

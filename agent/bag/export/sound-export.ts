@@ -55,8 +55,10 @@ const longestSilenceNs = 3600n * nsPerSecond;
 /** Between messages that count on, the clock may be put right by this much without sound being missing. */
 const countedToleranceNs = nsPerSecond;
 const leastToleranceNs = 50_000_000n;
-/** So far a message's own stamp is believed against its log time, from one message to the next. */
-const believedNs = nsPerSecond;
+/** So far a message's own stamp is believed against its log time, from one message to the next: a busy recorder is not later. */
+const believedNs = 400_000_000n;
+/** So many stamps are remembered, to know a sound that comes twice. */
+const rememberedStamps = 64;
 const listedGaps = 1000;
 const maxFiles = 10_000;
 
@@ -83,6 +85,7 @@ export class SoundExport {
   #nextNs = 0n;
   #stampNs = 0n;
   #nextStampNs = 0n;
+  readonly #written: bigint[] = [];
   #nextSequence = 0;
   #undecoded = 0;
   firstProblem = '';
@@ -105,12 +108,15 @@ export class SoundExport {
     const isCounted = message.sequence === this.#nextSequence;
     this.#nextSequence = (message.sequence + 1) >>> 0;
     let open = this.#open;
+    let ownStampNs = stampNs;
     if (open !== null && (open.wav.sampleRateHz !== sampleRateHz || open.sourceChannels !== channels)) {
       await this.#close();
       open = null;
     }
     if (open !== null) {
       const gapNs = this.#gapNs(message.logTimeNs, stampNs);
+      // One stamp for several messages is that of the first.
+      if (stampNs === this.#stampNs) ownStampNs = this.#nextStampNs + gapNs;
       const half = durationNs / 2n;
       const tolerance = isCounted ? countedToleranceNs : half > leastToleranceNs ? half : leastToleranceNs;
       if (gapNs < -tolerance) {
@@ -123,7 +129,9 @@ export class SoundExport {
     await open.wav.append(pick(pcm, channels, open.picked));
     this.#nextNs = message.logTimeNs + durationNs;
     this.#stampNs = stampNs;
-    this.#nextStampNs = stampNs + durationNs;
+    this.#nextStampNs = ownStampNs + durationNs;
+    this.#written.push(stampNs);
+    if (this.#written.length > rememberedStamps) this.#written.shift();
   }
 
   /** Ends the last file. */
@@ -139,14 +147,17 @@ export class SoundExport {
 
   /**
    * Time between the end of the sound before and the beginning of this. By the stamps of the two, as a recorder other than ours logs a
-   * message when it got there, early or late; by the log times where the stamps stand still or tell another story.
+   * message when it got there, early or late; by the log times where the stamps stand still, tell another story, or go back to a time whose
+   * sound was never written: only that is sound heard twice.
    */
   #gapNs(logTimeNs: bigint, stampNs: bigint): bigint {
     const loggedNs = logTimeNs - this.#nextNs;
     if (stampNs === this.#stampNs) return loggedNs;
     const stampedNs = stampNs - this.#nextStampNs;
     const differenceNs = stampedNs - loggedNs;
-    return differenceNs < -believedNs || differenceNs > believedNs ? loggedNs : stampedNs;
+    if (differenceNs < -believedNs || differenceNs > believedNs) return loggedNs;
+    const isBack = stampedNs < -leastToleranceNs && !this.#written.includes(stampNs);
+    return isBack ? loggedNs : stampedNs;
   }
 
   async #decode(data: Uint8Array, type: string): Promise<ReturnType<typeof viewSamples>> {

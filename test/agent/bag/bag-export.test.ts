@@ -98,6 +98,27 @@ describe('exporting sound', () => {
     }
   });
 
+  test.each([
+    ['one stamp for four messages', (index: number) => Math.floor(index / 4) * 400],
+    ['stamps in whole seconds', (index: number) => Math.floor(index / 10) * 1000],
+    ['stamps of a simulated clock at a tenth of the time', (index: number) => index * 10],
+    ['a clock that steps back by half a second', (index: number) => 5000 + index * 100 - (index < 20 ? 0 : 503)],
+    ['one stamp far too late', (index: number) => 5000 + index * 100 + (index === 20 ? 903 : 0)],
+    ['one stamp far too early', (index: number) => 5000 + index * 100 - (index === 20 ? 900 : 0)],
+  ])('keeps all sound and invents no silence with %s', async (_, stampMs) => {
+    const messages = range(40).map((index) => {
+      const message = soundMessage(index);
+      const data = message.data.slice();
+      const view = new DataView(data.buffer);
+      view.setInt32(4, Math.floor(stampMs(index) / 1000), true);
+      view.setUint32(8, (stampMs(index) % 1000) * 1_000_000, true);
+      return { ...message, sequence: 0, data };
+    });
+    const { out, report } = await exported(messages);
+    expect([...(await samples(join(out, 'uma8_audio.wav'))).pcm]).toEqual(range(40).flatMap(pcmOf));
+    expect(report.sound).toMatchObject([{ gapCount: 0, overlapping: 0 }]);
+  });
+
   test('makes one file of sound that is FLAC in part', async () => {
     const encode = await openFlacEncoder();
     const messages = range(20).map((index) => {

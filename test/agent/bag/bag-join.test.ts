@@ -172,9 +172,10 @@ describe('bag cut', () => {
     const older = join(folder, 'older');
     await mkdir(older);
     await writeFile(join(older, 'older_0.mcap'), madeBag(driveMessages(1)));
-    const information = { version: 5, storage_identifier: 'mcap', compression_mode: 'MESSAGE' };
+    const names = { storage_identifier: 'mcap', relative_file_paths: ['older_0.mcap'] };
+    const information = { version: 5, ...names, compression_mode: 'MESSAGE' };
     await writeFile(join(older, 'metadata.yaml'), stringify({ rosbag2_bagfile_information: information }));
-    for (const bag of [path, older]) {
+    for (const bag of [path, older, join(older, 'older_0.mcap')]) {
       await expect(bagCut(bag, join(folder, 'out'), {})).rejects.toMatchObject({
         code: 'nothing-readable',
         message: expect.stringMatching(/found each of them compressed.*\n.*\n +ros2 bag convert -i/),
@@ -286,6 +287,12 @@ describe('bag merge', () => {
     const out = join(folder, 'out.mcap');
     await bagMerge([ours, theirs], out);
     expect((await bagInfo(out)).topics).toMatchObject([{ topic: '/reading', messages: 2 }]);
+    // The same bytes, whose numbers mean another thing.
+    const named = await made('named.mcap', 'uint8 OK=0\nuint8 FAULT = 1 # of any kind\nuint8 value\n');
+    const renamed = await made('renamed.mcap', 'uint8 FAULT=0\nuint8 OK=1\nuint8 value\n');
+    await expect(bagMerge([named, renamed], join(folder, 'no.mcap'))).rejects.toMatchObject({ code: 'not-joinable' });
+    const spaced = await made('spaced.mcap', 'uint8 FAULT=1\nuint8 OK = 0\nuint8 value\n');
+    await bagMerge([named, spaced], join(folder, 'named-out.mcap'));
     await expect(bagMerge([ours, other], join(folder, 'no.mcap'))).rejects.toMatchObject({
       code: 'not-joinable',
       message: expect.stringContaining('expected the same definition in all bags'),

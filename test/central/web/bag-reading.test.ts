@@ -121,20 +121,59 @@ it('reads a clip once, whatever the page asks of it at once', async () => {
 
 it('sound that another recorder logged early or late is played without holes', async () => {
   const lateMs = [120, 178, 101, 169, 102, 161, 104, 150, 163, 102, 167, 101];
-  const messages = lateMs.map((ms, index) => {
+  const messages = Array.from({ length: 48 }, (_, index) => {
     const message = soundMessage(index);
+    // Later in every other second, too.
+    const ms = (lateMs[index % lateMs.length] ?? 0) + (Math.floor(index / 10) % 2) * 60;
     return { ...message, sequence: 0, logTimeNs: message.logTimeNs + BigInt(ms) * 1_000_000n };
   });
   const path = join(folder, 'late.mcap');
   await writeFile(path, madeBag(messages));
   const bag = await openFiles([path]);
-  const { samples, rateHz } = await soundOf(bag, seriesNamed(bag, '/uma8/audio', 'ch1'), 0.2, 0.9);
-  const steps = samples.slice(1).map((sample, at) => Math.round((sample - (samples[at] ?? 0)) * 32_768));
-  expect({ rateHz, frames: samples.length, steps: [...new Set(steps)] }).toEqual({
+  // In pieces, as the player asks for them: they join.
+  const pieces = [];
+  for (const fromS of [0.2, 1.2, 2.2, 3.2]) {
+    pieces.push(await soundOf(bag, seriesNamed(bag, '/uma8/audio', 'ch1'), fromS, fromS + 1));
+  }
+  const samples = pieces.flatMap((piece) => [...piece.samples]);
+  // The recorded ramp begins anew at 20 000.
+  const steps = samples
+    .slice(1)
+    .map((sample, at) => (Math.round((sample - (samples[at] ?? 0)) * 32_768) + 20_000) % 20_000);
+  expect({ rateHz: pieces[0]?.rateHz, frames: samples.length, steps: [...new Set(steps)] }).toEqual({
     rateHz: 8000,
-    frames: 5600,
+    frames: 32_000,
     steps: [1],
   });
+});
+
+it.each([
+  ['one stamp for four messages', (index: number) => (index - (index % 4)) * 100],
+  ['stamps in whole seconds', (index: number) => Math.floor(index / 10) * 1000],
+  ['no stamps', () => 0],
+  ['one stamp far ahead', (index: number) => index * 100 + (index === 25 ? 900 : 0)],
+])('sound with %s is played without holes', async (_, stampMs) => {
+  const messages = Array.from({ length: 48 }, (_, index) => {
+    const message = soundMessage(index);
+    const data = message.data.slice();
+    const view = new DataView(data.buffer);
+    const firstNs = stampMs(1) === 0 ? 0n : soundMessage(0).logTimeNs;
+    const stampNs = firstNs + BigInt(stampMs(index)) * 1_000_000n;
+    view.setInt32(4, Number(stampNs / 1_000_000_000n), true);
+    view.setUint32(8, Number(stampNs % 1_000_000_000n), true);
+    return { ...message, sequence: 0, data };
+  });
+  const path = join(folder, 'stamps.mcap');
+  await writeFile(path, madeBag(messages));
+  const bag = await openFiles([path]);
+  const key = seriesNamed(bag, '/uma8/audio', 'ch1');
+  let silent = 0;
+  for (const fromS of [0, 1, 2, 3]) {
+    const { samples } = await soundOf(bag, key, fromS, fromS + 1);
+    silent += samples.reduce((count, sample) => count + Number(sample === 0), 0);
+  }
+  // One block lies elsewhere where its stamp says so.
+  expect(silent).toBeLessThanOrEqual(stampMs(25) === 3400 ? 800 : 0);
 });
 
 it('messages that rosbag2 compressed one by one are told as such, and none of their bytes is taken for a number', async () => {

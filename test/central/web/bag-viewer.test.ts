@@ -86,7 +86,7 @@ describe.skipIf(leaveOut)('bag viewer (needs /usr/bin/chromium)', () => {
     const page = await show('drive');
     await settled(page);
     const list = page.getByRole('region', { name: 'Sensors' });
-    for (const name of ['UMA-8 audio', 'BME680 temperature', 'BME680 pressure', 'Plantower particulate matter']) {
+    for (const name of ['UMA-8 audio', 'BME680 temperature', 'BME680 pressure', 'Plantower particulate']) {
       await list.getByText(name, { exact: true }).waitFor();
     }
     await list.getByText('8 × 48 kHz').waitFor();

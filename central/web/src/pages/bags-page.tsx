@@ -16,13 +16,13 @@ export function BagsPage() {
     return { name: `Clip of ${clip}`, files: [{ name: `${clip}.mcap`, url: clipRecordingUrl(clip) }] };
   }, [clip]);
   const source = picked ?? clipSource;
-  const { drop, isOver, fault } = useDrop(setPicked);
+  const { drop, isOver, fault, onPick } = useDrop(setPicked);
   if (source === null) {
     return (
       <>
         <PageTitle title="Bags" />
         {fault !== null && <BagFailure fault={fault} />}
-        <BagPicker onPick={setPicked} drop={drop} isOver={isOver} />
+        <BagPicker onPick={onPick} drop={drop} isOver={isOver} />
       </>
     );
   }
@@ -36,7 +36,7 @@ export function BagsPage() {
       <div className="title-row">
         <PageTitle title={source.name} />
         <span className="bag-other">
-          <OpenButton onPick={setPicked} words="Open another" />
+          <OpenButton onPick={onPick} words="Open another" />
         </span>
       </div>
       {fault !== null && <BagFailure fault={fault} />}
@@ -63,13 +63,22 @@ interface Drop {
     readonly onDrop: (event: DragEvent) => void;
   };
   readonly isOver: boolean;
+  /** Of the latest drop; gone when a bag is opened. */
   readonly fault: BagFault | null;
+  readonly onPick: PickProps['onPick'];
 }
 
-function useDrop(onPick: PickProps['onPick']): Drop {
+function useDrop(open: PickProps['onPick']): Drop {
   const [isOver, setOver] = useState(false);
   const [fault, setFault] = useState<BagFault | null>(null);
+  const onPick = (source: BagSource) => {
+    setFault(null);
+    open(source);
+  };
+  // Words go where they are dropped, as into a field.
+  const isOfFiles = ({ dataTransfer }: DragEvent) => dataTransfer.types.includes('Files');
   const onDragOver = (event: DragEvent) => {
+    if (!isOfFiles(event)) return;
     event.preventDefault();
     setOver(true);
   };
@@ -78,6 +87,7 @@ function useDrop(onPick: PickProps['onPick']): Drop {
     if (!currentTarget.contains(relatedTarget as Node | null)) setOver(false);
   };
   const onDrop = (event: DragEvent) => {
+    if (!isOfFiles(event)) return;
     event.preventDefault();
     setOver(false);
     setFault(null);
@@ -86,7 +96,7 @@ function useDrop(onPick: PickProps['onPick']): Drop {
       (error: unknown) => setFault(faultOf(error, '')),
     );
   };
-  return { drop: { onDragOver, onDragLeave, onDrop }, isOver, fault };
+  return { drop: { onDragOver, onDragLeave, onDrop }, isOver, fault, onPick };
 }
 
 interface PickProps {

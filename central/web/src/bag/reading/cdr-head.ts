@@ -1,7 +1,7 @@
 /** Tells messages in plain CDR from all others, before a reader takes their bytes for numbers. */
 
-/** Plain CDR of version 1 and 2, either byte order (OMG DDS-XTypes 1.3, table 60). */
-const plainKinds: ReadonlySet<number | undefined> = new Set([0, 1, 6, 7]);
+/** Plain CDR of version 1 and 2, either byte order (OMG DDS-XTypes 1.3, table 60; 0x10 and 0x11 as version 1.2 had them). */
+const plainKinds: ReadonlySet<number | undefined> = new Set([0, 1, 6, 7, 0x10, 0x11]);
 /** How a zstd frame begins. */
 const zstdStart = '28b52ffd';
 
