@@ -80,7 +80,7 @@ def losses(pupil: network.Pupil, sampler: Sampler, wanted: torch.Tensor | None, 
     """Of one batch: naming the fine classes (if `wanted`), copying the teacher's embedding, copying its tags (if there is one)."""
     power, at = sampler.batch(config["optimiser"]["batch"])
     first = int(torch.randint(max(network.VIEWS) + 1, ()))
-    fine, embedding, tags = pupil(network.features(power)[:, first : first + network.VIEW_FRAMES])
+    fine, embedding, tags = pupil(network.channels(network.features(power))[:, :, first : first + network.VIEW_FRAMES])
     parts = []
     if wanted is not None:
         parts.append(functional.cross_entropy(fine, wanted[at], label_smoothing=config["optimiser"]["label_smoothing"]))

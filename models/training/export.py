@@ -66,6 +66,12 @@ def add_front_end(g: Graph) -> str:
     return g.node("Unsqueeze", [x, "front/axis1"], "front/features")
 
 
+def add_channels(g: Graph, x: str) -> str:
+    """network.channels: [batch, 1, frames, bands] → [batch, 2, frames, bands]."""
+    usual = g.node("ReduceMean", [x], "front/usual", axes=[2], keepdims=1)
+    return g.node("Concat", [x, g.node("Sub", [x, usual], "front/standing_out")], "front/channels", axis=1)
+
+
 def add_basis(g: Graph, name: str, first: int) -> str:
     """frontend.half_bases()[first], made of constants when the model is loaded: so it takes no room in the file."""
     constant = lambda part, value: g.weight(f"front/{name}/{part}", np.asarray(value, np.float32))
@@ -88,7 +94,7 @@ def fir_block() -> np.ndarray:
 
 
 def add_views(g: Graph, x: str) -> str:
-    """The features from each of network.VIEWS on, as more of a batch: [views × batch, 1, VIEW_FRAMES, bands]."""
+    """The channels from each of network.VIEWS on, as more of a batch: [views × batch, 2, VIEW_FRAMES, bands]."""
     axis = g.weight("views/axis", np.array([2], np.int64))
     parts = [g.node("Slice", [x, g.weight(f"views/from{first}", np.array([first], np.int64)),
                               g.weight(f"views/to{first}", np.array([first + network.VIEW_FRAMES], np.int64)), axis], f"views/{first}")
@@ -104,7 +110,7 @@ def folded(conv, norm) -> tuple[np.ndarray, np.ndarray]:
 
 
 def add_network(g: Graph, model: network.ImpactNet, x: str, name: str) -> str:
-    """features → probabilities of the fine classes [batch, classes] of one network."""
+    """channels → probabilities of the fine classes [batch, classes] of one network."""
 
     def conv(x, layer, norm, part):
         kernel, bias = folded(layer, norm) if norm else (layer.weight.detach().numpy(), np.zeros(layer.out_channels, np.float32))
@@ -133,7 +139,7 @@ def build(saved: list[dict], config: dict) -> onnx.ModelProto:
     summed per label."""
     classes, labels_of_classes = saved[0]["classes"], saved[0]["labels_of_classes"]
     g = Graph()
-    views, parts = add_views(g, add_front_end(g)), []
+    views, parts = add_views(g, add_channels(g, add_front_end(g))), []
     for i, part in enumerate(saved):
         model = network.ImpactNet(len(classes), config["architecture"]["stem"], config["architecture"]["blocks"], 0)
         model.load_state_dict(part["weights"])

@@ -21,8 +21,14 @@ def features(power: torch.Tensor) -> torch.Tensor:
     return torch.log(power / (mean + ABSOLUTE_FLOOR) + RELATIVE_FLOOR) * 0.3
 
 
+def channels(x: torch.Tensor) -> torch.Tensor:
+    """Features [batch, frames, bands] to what the network sees [batch, 2, frames, bands]: they themselves, and how far each stands out of its band's
+    mean over the window. In the second a steady noise, or a microphone's own sound, is nothing, and a blow is short enough to hardly move the mean."""
+    return torch.stack([x, x - x.mean(dim=1, keepdim=True)], dim=1)
+
+
 class ImpactNet(nn.Module):
-    """Features [batch, VIEW_FRAMES, bands] to logits of the fine classes [batch, classes]. After a 5×5 convolution every block is a 3×3
+    """Channels [batch, 2, VIEW_FRAMES, bands] to logits of the fine classes [batch, classes]. After a 5×5 convolution every block is a 3×3
     convolution of each channel and a 1×1 convolution over the channels, which is where the multiplications are and what
     8-bit integers speed up most; nothing bends between the two (Chollet, Xception, 2017). `blocks`: [channels, stride] each. The last map is weighed along the whole frequency axis,
     channel by channel: where in the spectrum something is tells what it is."""
@@ -30,7 +36,7 @@ class ImpactNet(nn.Module):
     def __init__(self, classes: int, stem: int, blocks: list[list[int]], dropout: float):
         super().__init__()
         rows, channels = frontend.MEL_BANDS // 2, stem
-        self.stem = nn.Conv2d(1, stem, 5, 2, 2, bias=False)
+        self.stem = nn.Conv2d(2, stem, 5, 2, 2, bias=False)
         self.stem_norm = nn.BatchNorm2d(stem)
         self.deep, self.wide = nn.ModuleList(), nn.ModuleList()
         self.norms = nn.ModuleList()
@@ -46,8 +52,8 @@ class ImpactNet(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def pooled(self, x: torch.Tensor) -> torch.Tensor:
-        """Features to one vector a window [batch, 2 × channels]: mean and maximum over time."""
-        x = torch.relu_(self.stem_norm(self.stem(x.unsqueeze(1).contiguous(memory_format=torch.channels_last))))
+        """Channels to one vector a window [batch, 2 × channels]: mean and maximum over time."""
+        x = torch.relu_(self.stem_norm(self.stem(x.contiguous(memory_format=torch.channels_last))))
         for deep, wide, norm in zip(self.deep, self.wide, self.norms):
             x = torch.relu_(norm(wide(deep(x))))
         x = torch.relu_(self.column_norm(self.column(x))).squeeze(3)
