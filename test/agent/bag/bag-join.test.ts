@@ -10,6 +10,7 @@ import { bagCut, bagMerge, formatJoin } from '../../../agent/bag/bag-merge.ts';
 import { bagRecover } from '../../../agent/bag/bag-recover.ts';
 import { recordHeadBytes } from '../../../agent/bag/mcap-records.ts';
 import { parseMoment } from '../../../agent/bag/time-span.ts';
+import { readBagSound } from '../../../agent/replay/bag-sound.ts';
 import { openNode } from '../recording/node-fixtures.ts';
 import {
   type ReadMessage,
@@ -180,6 +181,10 @@ describe('bag cut', () => {
         code: 'nothing-readable',
         message: expect.stringMatching(/found each of them compressed.*\n.*\n +ros2 bag convert -i/),
       });
+    }
+    const words = /found each of them compressed/;
+    for (const bag of [older, join(older, 'older_0.mcap')]) {
+      await expect(readBagSound(bag, '/uma8/audio').next()).rejects.toThrow(words);
     }
     expect((await readdir(folder)).sort()).toEqual(['older', 'packed.mcap']);
   });
