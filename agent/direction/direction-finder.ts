@@ -54,11 +54,16 @@ export class DirectionFinder {
   readonly #options: DirectionOptions;
   readonly #ring: SoundRing;
   readonly #capsules: readonly Position[];
+  /** By capsule, the sound that an event is looked for in: fresh arrays would be a megabyte of garbage each event. */
+  readonly #lines: readonly Float32Array[];
 
   constructor(options: DirectionOptions) {
     this.#options = options;
     this.#ring = new SoundRing(options.sampleRateHz, options.channels, KEPT_S);
     this.#capsules = mountedCapsules(options.mount).slice(0, options.channels);
+    const longest = [BACKGROUND_S, APART_S, BEFORE_S, AFTER_S].map((each) => Math.round(each * options.sampleRateHz));
+    const frames = longest.reduce((sum, each) => sum + each, 0);
+    this.#lines = this.#capsules.map(() => new Float32Array(frames));
   }
 
   /** Takes interleaved Int16 frames, read only during the call; `firstSampleNs` in the time base that `at` is asked in. */
@@ -101,9 +106,10 @@ export class DirectionFinder {
     return steered === null || !tellsAzimuth(places) ? null : told(steered, spectra.weight);
   }
 
-  /** One channel, how much it moves about its mean, and how many samples are at the converter's limits. */
-  #listen(channel: number, from: number, to: number): { line: Float64Array; rms: number; clipped: number } {
-    const line = this.#ring.read(channel, from, to);
+  /** One channel, valid until the next event, how much it moves about its mean, and how many samples are at the converter's limits. */
+  #listen(channel: number, from: number, to: number): { line: Float32Array; rms: number; clipped: number } {
+    const line = (this.#lines[channel] as Float32Array).subarray(0, to - from);
+    this.#ring.read(channel, from, line);
     let [sum, squares, clipped] = [0, 0, 0];
     for (const sample of line) {
       sum += sample;

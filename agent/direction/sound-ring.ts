@@ -53,16 +53,14 @@ export class SoundRing {
     return (Number(timeNs - this.#startNs) * this.#sampleRateHz) / 1e9;
   }
 
-  /** One channel's samples of held frames [from, to), as a new array. */
-  read(channel: number, from: number, to: number): Float64Array {
-    const line = new Float64Array(to - from);
+  /** Fills `line` with one channel's samples of held frames from `from` on. */
+  read(channel: number, from: number, line: Float32Array): void {
     let at = (from % this.#frames) * this.#channels + channel;
     for (let i = 0; i < line.length; i++) {
       line[i] = this.#samples[at] as number;
       at += this.#channels;
       if (at >= this.#samples.length) at -= this.#samples.length;
     }
-    return line;
   }
 
   clear(): void {

@@ -38,7 +38,7 @@ const window = Float64Array.from({ length: FRAME }, (_, i) => Math.sin((Math.PI 
  * in samples of the lines, both at least FRAME long.
  */
 export function whitenedSpectra(
-  lines: readonly Float64Array[],
+  lines: readonly Float32Array[],
   background: readonly [from: number, to: number],
   event: readonly [from: number, to: number],
   sampleRateHz: number,
@@ -92,7 +92,7 @@ export function withoutCapsule(spectra: WhitenedSpectra, capsule: number): White
 
 /** Mean power by bin, over capsules and frames; frames without any sound are missing sound, not a quiet background. */
 function backgroundPower(
-  lines: readonly Float64Array[],
+  lines: readonly Float32Array[],
   [from, to]: readonly [number, number],
   firstBin: number,
   bins: number,
@@ -127,7 +127,7 @@ const frameReal = new Float64Array(FRAME);
 const frameImaginary = new Float64Array(FRAME);
 
 /** Fills the phases with those of the frame of `line` from `begin` on; their first bin is `firstBin`. */
-function takePhases(line: Float64Array, begin: number, firstBin: number, { power, real, imaginary }: Phases): void {
+function takePhases(line: Float32Array, begin: number, firstBin: number, { power, real, imaginary }: Phases): void {
   for (let i = 0; i < FRAME; i++) frameReal[i] = (line[begin + i] as number) * (window[i] as number);
   frameImaginary.fill(0);
   fft.forward(frameReal, frameImaginary);

@@ -76,20 +76,25 @@ describe('the transform', () => {
 describe('the ring of sound', () => {
   it('holds the latest frames with their times, over its edge and over chunks longer than itself', () => {
     const ring = new SoundRing(1_000, 2, 0.1);
+    const read = (channel: number, from: number, to: number) => {
+      const line = new Float32Array(to - from);
+      ring.read(channel, from, line);
+      return [...line];
+    };
     const chunk = (from: number, frames: number) =>
       Int16Array.from({ length: 2 * frames }, (_, i) => (i % 2 === 0 ? 1 : -1) * (from + (i >> 1)));
     ring.push(chunk(0, 70), 0n);
     ring.push(chunk(70, 70), 70_000_000n);
     expect(ring.held).toEqual([40, 140]);
-    expect([...ring.read(1, 95, 105)]).toEqual([95, 96, 97, 98, 99, 100, 101, 102, 103, 104].map((v) => -v));
+    expect(read(1, 95, 105)).toEqual([95, 96, 97, 98, 99, 100, 101, 102, 103, 104].map((v) => -v));
     expect(ring.frameAt(100_000_000n)).toBeCloseTo(100, 6);
     ring.push(chunk(140, 250), 140_000_000n);
     expect(ring.held).toEqual([290, 390]);
-    expect([...ring.read(0, 290, 293)]).toEqual([290, 291, 292]);
+    expect(read(0, 290, 293)).toEqual([290, 291, 292]);
     // A little is missing: it is silence, and what was before keeps its time.
     ring.push(chunk(450, 10), 450_000_000n);
-    expect([...ring.read(0, 388, 392)]).toEqual([388, 389, 0, 0]);
-    expect([...ring.read(0, 449, 451)]).toEqual([0, 450]);
+    expect(read(0, 388, 392)).toEqual([388, 389, 0, 0]);
+    expect(read(0, 449, 451)).toEqual([0, 450]);
     // A second is missing: what was before belongs to another time.
     ring.push(chunk(0, 10), 1_390_000_000n);
     expect(ring.held).toEqual([0, 10]);
