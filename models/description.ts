@@ -55,6 +55,18 @@ const events = z
     shown_after_s: seconds.describe('a window first shows an event when at most this much of it has been heard'),
     merge_s: seconds.describe('blows that follow each other faster are one event'),
     longest_s: seconds.describe('however long it rattles, after this a blow is another event'),
+    ambience: z
+      .strictObject({
+        weight: ratio.describe('share of the ambience that is taken off the log-odds of an impact'),
+        usual: z
+          .number()
+          .min(-30)
+          .max(30)
+          .describe('ambience in log-odds of an impact at which scores stay as they are'),
+        span_s: z.number().min(0.1).max(60).describe('the ambience of a stream is that of this much sound'),
+        assumed_s: seconds.describe('and of this much of what is usual'),
+      })
+      .describe('scores count beside those of the sound around them, as in ambience.ts'),
   })
   .partial();
 

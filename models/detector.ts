@@ -2,6 +2,7 @@
  * Hears events in a stream of sound: cuts it into windows, has the model score them, and lets event-maker.ts make events
  * of the scores; gives them times. Windows are scored one at a time, or, for sound that is already there, in batches.
  */
+import { Ambience } from './ambience.ts';
 import type { ModelDescription } from './description.ts';
 import { ModelError } from './error.ts';
 import { EventMaker, keptEnergyS, type MadeEvent } from './event-maker.ts';
@@ -15,9 +16,9 @@ export interface Detection {
   /** UTC nanoseconds of its end, or of the latest sample heard when the event was raised, whichever is earlier. */
   readonly endNs: bigint;
   readonly label: string;
-  /** How sure the model is of an impact of any label, 0 to 1, in the window that shows the event best. */
+  /** How sure the model is of an impact of any label, 0 to 1, in the window that shows the event best, beside the ambience (ambience.ts). */
   readonly score: number;
-  /** Scores of all labels in that window; `label` has the highest but for background. */
+  /** Scores of all labels in that window, beside the ambience too; `label` has the highest but for background. */
   readonly scores: Readonly<Record<string, number>>;
 }
 
@@ -27,10 +28,10 @@ export interface DetectorOptions {
   /** Interleaved channels of the PCM pushed; they are averaged. */
   readonly channels: number;
   /**
-   * Called with the scores of every window, in the order of the description's labels, for drift and debugging. `samples`,
-   * the window as the model heard it, is valid during the call only.
+   * Called with the model's own scores of every window, in the order of the description's labels, for drift and debugging. `samples`,
+   * the window as the model heard it, is valid during the call only; `relative` are the scores beside the ambience, which are judged.
    */
-  readonly onScores?: (scores: Float32Array, startNs: bigint, samples: Float32Array) => void;
+  readonly onScores?: (scores: Float32Array, startNs: bigint, samples: Float32Array, relative: Float32Array) => void;
   /** Windows scored in one run, 1 to 64; default 1. More delays events by as many hops and finds the same ones. */
   readonly batch?: number;
 }
@@ -61,6 +62,7 @@ export class ImpactDetector {
   readonly #windows: SlidingWindows;
   readonly #energy: EnergyTrace;
   readonly #maker: EventMaker;
+  readonly #ambience: Ambience;
   readonly #window: number;
   readonly #hop: number;
   readonly #batch: number;
@@ -99,6 +101,7 @@ export class ImpactDetector {
     this.#windows = new SlidingWindows(window, hop);
     this.#energy = new EnergyTrace(options.sampleRateHz, keptEnergyS(description));
     this.#maker = new EventMaker(description, this.#energy);
+    this.#ambience = new Ambience(description);
   }
 
   /**
@@ -184,9 +187,10 @@ export class ImpactDetector {
       const scores = all.slice(window * labels, (window + 1) * labels);
       const heard = this.#audio.subarray(window * this.#window, (window + 1) * this.#window);
       window += 1;
-      this.#options.onScores?.(scores, this.#timeOf(windowStart, anchorNs), heard);
+      const relative = this.#ambience.relative(scores);
+      this.#options.onScores?.(scores, this.#timeOf(windowStart, anchorNs), heard, relative);
       const made: MadeEvent[] = [];
-      this.#maker.judge(scores, windowStart, windowStart + this.#window, made);
+      this.#maker.judge(relative, windowStart, windowStart + this.#window, made);
       this.#tell(made, anchorNs, detections);
     }
   }
@@ -232,6 +236,7 @@ export class ImpactDetector {
     this.#anchorNs = null;
     this.#samples = 0;
     this.#windows.reset();
+    this.#ambience.reset();
     this.#energy.reset();
     return detections;
   }

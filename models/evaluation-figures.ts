@@ -1,4 +1,5 @@
 /** Clip-level figures of scored clips, with their confidence intervals. Pure. */
+import { relativeToAll } from './ambience.ts';
 import { type BootstrapOptions, bootstrap, type Interval } from './bootstrap.ts';
 import type { Clip } from './clips.ts';
 import type { ModelDescription } from './description.ts';
@@ -66,8 +67,10 @@ function bestWindows(scores: Float32Array, labels: number): number[] {
   return starts.sort((a, b) => (scores[a] ?? 1) - (scores[b] ?? 1)).slice(0, 2);
 }
 
-export function scoredClip(clip: Clip, scores: Float32Array, description: ModelDescription): ClipScore {
+/** Judges a clip by the model's scores of its windows, taken beside the clip's ambience. */
+export function scoredClip(clip: Clip, ownScores: Float32Array, description: ModelDescription): ClipScore {
   const { labels, thresholds } = description;
+  const scores = relativeToAll(ownScores, description);
   const best = bestWindows(scores, labels.length);
   let kind = 1;
   const inBest = labels.map((_, i) => best.reduce((sum, at) => sum + (scores[at + i] ?? 0), 0));

@@ -85,7 +85,7 @@ export class EventMaker {
     this.#thresholds = description.labels.map((label, i) => (i === 0 ? 2 : (thresholds[label] ?? 1)));
   }
 
-  /** Takes the scores of the window [start, end), by label, which are kept; pushes what became sure to `made`. */
+  /** Takes the scores of the window [start, end), by label and beside the ambience, which are kept; pushes what became sure to `made`. */
   judge(scores: Float32Array, start: number, end: number, made: MadeEvent[]): void {
     const { label, score, share } = this.#strongest(scores);
     const current = this.#current;

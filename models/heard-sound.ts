@@ -2,6 +2,7 @@
  * Sound that a model has heard once: the scores of its windows and its energies, from which events at any threshold follow
  * without asking the model again, the same ones that an ImpactDetector finds.
  */
+import { relativeToBefore } from './ambience.ts';
 import { type ModelDescription, windowSamples } from './description.ts';
 import { EventMaker, type MadeEvent } from './event-maker.ts';
 import type { TimedEvent } from './event-metrics.ts';
@@ -15,6 +16,8 @@ const BATCH = 4;
 export interface HeardSound {
   /** [windows × labels], a window each hop. */
   readonly scores: Float32Array;
+  /** The same beside the ambience, as the detector judges them (ambience.ts). */
+  readonly relative: Float32Array;
   /** Of all of it. */
   readonly energy: EnergyTrace;
   /** Length in samples. */
@@ -59,12 +62,13 @@ export async function hearSound(
     await take(new Float32Array(window - length));
   }
   await score();
-  return { scores: endToEnd(scores), energy, length };
+  const all = endToEnd(scores);
+  return { scores: all, relative: relativeToBefore(all, description), energy, length };
 }
 
 /** The events in it, in order; `thresholds` by label, default the description's. */
 export function eventsIn(
-  { scores, energy, length }: HeardSound,
+  { relative, energy, length }: HeardSound,
   description: ModelDescription,
   thresholds: ModelDescription['thresholds'] = description.thresholds,
 ): MadeEvent[] {
@@ -72,9 +76,9 @@ export function eventsIn(
   const labels = description.labels.length;
   const maker = new EventMaker(description, energy, thresholds);
   const made: MadeEvent[] = [];
-  for (let at = 0, start = 0; at < scores.length; at += labels, start += hop) {
+  for (let at = 0, start = 0; at < relative.length; at += labels, start += hop) {
     energy.reach(start + window);
-    maker.judge(scores.subarray(at, at + labels), start, start + window, made);
+    maker.judge(relative.subarray(at, at + labels), start, start + window, made);
   }
   energy.reach(length);
   maker.finish(length, made);

@@ -27,7 +27,7 @@ export async function openHearing(setup: DetectorSetup): Promise<Hearing> {
   const detector = new ImpactDetector(timed, description, {
     sampleRateHz,
     channels,
-    onScores: (scores, startNs, samples) => counts.count(scores, startNs, samples),
+    onScores: (scores, startNs, samples, relative) => counts.count(scores, startNs, samples, relative),
   });
   const finder = setup.mount === null ? null : new DirectionFinder({ sampleRateHz, channels, mount: setup.mount });
   // A model that cannot score is found out here, and the first run, which is slow, is over before sound comes.

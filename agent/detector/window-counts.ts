@@ -37,8 +37,11 @@ export class WindowCounts {
     this.#runMs = ms;
   }
 
-  /** Counts one window; `scores` by label, `samples` its sound, both read only during the call. Throws on scores that are no numbers. */
-  count(scores: Float32Array, startNs: bigint, samples: Float32Array): void {
+  /**
+   * Counts one window; `scores` by label, `samples` its sound, `relative` the scores beside the ambience, all read only during the call. Throws on
+   * scores that are no numbers.
+   */
+  count(scores: Float32Array, startNs: bigint, samples: Float32Array, relative = scores): void {
     let label = 1;
     let sureness = 0;
     for (let i = 0; i < this.#labels.length; i += 1) {
@@ -49,6 +52,7 @@ export class WindowCounts {
       if (i > 0) sureness += score;
       if (i > 0 && score > (scores[label] ?? 0)) label = i;
     }
+    const judged = relative.subarray(1, this.#labels.length).reduce((sum, score) => sum + score, 0);
     const features = inputFeatures(samples, this.#sampleRateHz);
     for (const [name, counter] of this.#features) counter.add(features[name]);
     this.#counted += 1;
@@ -56,7 +60,7 @@ export class WindowCounts {
     this.#windows.push({
       end_ns: String(startNs + this.#windowNs),
       sureness: Math.min(1, Math.max(0, sureness)),
-      share: sureness / Math.max(1e-9, this.#thresholds[label] ?? 1),
+      share: judged / Math.max(1e-9, this.#thresholds[label] ?? 1),
       run_ms: this.#runMs,
     });
   }

@@ -7,9 +7,9 @@ import type { DetectorReport } from './protocol.ts';
 /** One scored window; `end_ns` is when it ends, nanoseconds in the time base of the sound, as decimal text. */
 export interface ScoredWindow {
   readonly end_ns: string;
-  /** How sure the model is of any impact, 0 to 1. */
+  /** How sure the model is of any impact, 0 to 1: its own scores. */
   readonly sureness: number;
-  /** The sureness in shares of the threshold that applies: from 1 the window is over it. */
+  /** The sureness beside the ambience in shares of the threshold that applies: from 1 the window is over it. */
   readonly share: number;
   /** Time of the model's run, ms. */
   readonly run_ms: number;

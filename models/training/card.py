@@ -34,10 +34,10 @@ def heard_as(windows, threshold: float) -> int:
 
 
 def write(out: Path, config: dict, architecture, clips: list, folders: list[Path], judged: dict, evaluation: dict | None, thresholds: dict,
-          sizes: dict[str, int], calibration) -> None:
+          sizes: dict[str, int], calibration, ambience) -> None:
     """OUT/NAME.md, OUT/card/NAME-*.png and OUT/card/NAME.json."""
     name = config["name"]
-    lines = about(config, architecture, clips, thresholds, sizes, calibration)
+    lines = about(config, architecture, clips, thresholds, sizes, calibration, ambience)
     if evaluation is not None:
         form = list(evaluation["precisions"])[-1]
         draw(out / "card", config, judged[form, judging.CLEAN], evaluation, min(thresholds.values()))
@@ -67,7 +67,7 @@ def draw(folder: Path, config: dict, judged: list, evaluation: dict, threshold: 
     plots.noise(evaluation, folder / f"{name}-noise.png")
 
 
-def about(config: dict, architecture, clips: list, thresholds: dict, sizes: dict[str, int], calibration) -> list[str]:
+def about(config: dict, architecture, clips: list, thresholds: dict, sizes: dict[str, int], calibration, ambience) -> list[str]:
     labelled = [c for c in clips if c.labelled]
     rendered = sum(g["seconds"] * len(g["seeds"]) for g in config["generated"])
     rows = [
@@ -79,6 +79,8 @@ def about(config: dict, architecture, clips: list, thresholds: dict, sizes: dict
          + ("" if config["thresholds"] else f", set for {config['false_alarm_budget_per_hour']:g} false alarms an hour of backgrounds")),
         ("calibration", "none" if calibration is None else
          f"temperature {calibration.temperature:g} and a shift of background's logit by {calibration.background_shift:g}, in the graph"),
+        ("ambience", "none: scores count on their own" if ambience is None else
+         f"{ambience.weight:g} of what the log-odds of an impact around a window are over {ambience.usual:g} is taken off the window's"),
         ("files", ", ".join(f"{form} {size / 1e6:.2f} MB" for form, size in sizes.items())
          + ("" if len(architecture.PRECISIONS) > 1 else "; trees compare numbers and have no int8 form")),
         ("seed", str(config["seed"])),
@@ -117,10 +119,12 @@ def told(config: dict, evaluation: dict, form: str) -> list[str]:
         + ".", "",
         "### In noise" + (", fp32 and int8" if len(evaluation["precisions"]) > 1 else ""), "",
         "Every clip, impact or not, mixed into a recording of " + ", ".join(config["evaluation"]["noise_classes"] or ["nothing"]) +
-        " of the same fold; the ratio is of the clip's active part (50 ms blocks within 20 dB of its loudest) to the noise's mean power.", "",
+        " of the same fold; the ratio is of the clip's active part (50 ms blocks within 20 dB of its loudest) to the noise's mean power. "
+        f"Figures are means of {config['evaluation']['draws']} draws of which recording lies under which clip.", "",
         *noise_table(evaluation), "",
         image("noise", "ROC AUC and recall by signal-to-noise ratio"), "",
         *compared(evaluation),
+        *on_their_own(evaluation),
     ]
 
 
@@ -129,12 +133,13 @@ def measures_of_labels() -> list[str]:
 
 
 def noise_table(evaluation: dict) -> list[str]:
-    header, rows = ["signal to noise", "form", "ROC AUC (95 %)", "recall at 2 %", "at 5 %"], []
+    header, rows = ["signal to noise", "form", "ROC AUC (95 %)", "single draws", "recall at 2 %", "at 5 %"], []
     for condition in next(iter(evaluation["precisions"].values())):
         for form, conditions in evaluation["precisions"].items():
             mean, labels = conditions[condition]["mean"], conditions[condition]["labels"]
-            auc = mean["roc_auc"]
+            auc, draws = mean["roc_auc"], conditions[condition]["roc_auc_of_draws"]
             rows.append((condition if condition == judging.CLEAN else f"{condition} dB", form, f"{show(auc[0])} ({show(auc[1])} – {show(auc[2])})",
+                         "–" if condition == judging.CLEAN else f"{show(min(draws))} – {show(max(draws))}",
                          show(mean["recall_at_fpr_0.02"][0]), show(mean["recall_at_fpr_0.05"][0]),
                          *(f"{show(v['roc_auc'])} / {show(v['recall_at_fpr_0.05'])}" for v in labels.values())))
     names = list(labels)
@@ -147,6 +152,13 @@ def compared(evaluation: dict) -> list[str]:
     rows = [(c if c == judging.CLEAN else f"{c} dB", signed(d["loss_of_roc_auc"]), f"{d['mean_score_difference']:.4f}", show(d["worst_score_difference"]))
             for c, d in evaluation["int8_against_fp32"].items()]
     return ["What int8 costs:", "", *table(["signal to noise", "loss of ROC AUC", "mean difference of scores", "worst"], rows), ""]
+
+
+def on_their_own(evaluation: dict) -> list[str]:
+    if "without_ambience" not in evaluation:
+        return []
+    said = ", ".join(f"{show(auc)} {'clean' if c == judging.CLEAN else f'at {c} dB'}" for c, auc in evaluation["without_ambience"].items())
+    return [f"By scores on their own, not beside the ambience, the ROC AUC would be {said}.", ""]
 
 
 def short(evaluation: dict | None, form: str) -> str:

@@ -182,11 +182,14 @@ SCHEMA = Section({
         "method": one_of("minmax", "entropy", "percentile", default="minmax"),
     }),
     "events": mapping(number(0, 60), r"release_ratio|sure_after_s|shown_after_s|merge_s|longest_s", {}),
+    # Scores count beside those of the sound around them (models/ambience.ts); absent: on their own.
+    "ambience": Section({"weight": RATIO, "span_s": number(0.1, 60, 5), "assumed_s": number(0, 60, 1.5)}, optional=True),
     "false_alarm_budget_per_hour": number(0.01, 10_000),
     "thresholds": mapping(RATIO, LABEL, {}),
     "evaluation": Section({
         "noise_classes": many(text(LABEL, "a class"), 0, []),
         "snr_db": many(number(-60, 60), 0, []),
+        "draws": whole(1, 100, 4),  # each with other noise under the clips
         "resamples": whole(10, 100_000, 2000),
     }),
 })

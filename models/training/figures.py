@@ -45,14 +45,14 @@ def precision_recall(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarr
 
 
 def bootstrap(groups: list[tuple[np.ndarray, np.ndarray]], statistic, resamples: int, seed: int) -> np.ndarray:
-    """Statistics [resamples, …] of clips drawn anew with replacement. `groups`: (scores, positive) of each fold; folds and
-    kinds keep their sizes (stratified), and `statistic` of each fold is averaged over the folds."""
+    """Statistics [resamples, …] of clips drawn anew with replacement. `groups`: (scores [clips] or [draws, clips], positive [clips]) of each
+    fold; folds and kinds keep their sizes (stratified), and `statistic` of each fold is averaged over the folds."""
     random = np.random.default_rng(seed)
     drawn = []
     for scores, positive in groups:
         kinds = [np.flatnonzero(positive), np.flatnonzero(~positive)]
         picks = [np.concatenate([k[random.integers(0, len(k), len(k))] for k in kinds if len(k)]) for _ in range(resamples)]
-        drawn.append([statistic(scores[i], positive[i]) for i in picks])
+        drawn.append([statistic(scores[..., i], positive[i]) for i in picks])
     return np.mean(drawn, axis=0)
 
 
@@ -87,6 +87,27 @@ def fit_calibration(scores: np.ndarray, truth: np.ndarray) -> Calibration:
 
     temperatures = [round(float(t), 4) for t in np.exp(np.linspace(np.log(0.2), np.log(5), 66))]
     return min((Calibration(t, round(float(s), 2)) for t in temperatures for s in np.arange(-3, 6.05, 0.1)), key=loss)
+
+
+@dataclass(frozen=True)
+class Ambience:
+    """Scores of a clip's windows beside what is usual in that clip, as models/ambience.ts has it (`relativeToAll`): `weight` of the distance of their
+    median log-odds of an impact from `usual` is taken off."""
+
+    weight: float
+    usual: float
+
+    def __call__(self, scores: np.ndarray) -> np.ndarray:
+        """Scores [windows, labels], which add up to one as before."""
+        before = log_odds(scores)
+        after = 1 / (1 + np.exp(self.weight * (np.median(before) - self.usual) - before))
+        impacts = scores[:, 1:] * (after * (1 + np.exp(-before)))[:, None]
+        return np.concatenate([1 - impacts.sum(axis=1, keepdims=True), impacts], axis=1)
+
+
+def log_odds(scores: np.ndarray) -> np.ndarray:
+    """Of an impact of any label, per window of [windows, labels]."""
+    return np.log(np.maximum(scores[:, 1:].sum(axis=1), 1e-9) / np.maximum(scores[:, 0], 1e-9))
 
 
 def reliability(sure: np.ndarray, positive: np.ndarray, bins: int = 10) -> list[tuple[float, float, int]]:

@@ -20,7 +20,7 @@ KEY = "1"  # another one when what `judge` does changes
 
 @dataclass(frozen=True)
 class Judged:
-    """What one run's model said of the clips that it never met: per clip the scores [windows, labels]."""
+    """What one run's model said of the clips that it never met: per clip the scores [windows, labels]. Of clips in noise there are several draws."""
 
     run: Run
     windows: list[np.ndarray]
@@ -70,31 +70,32 @@ def mixed(samples: np.ndarray, noise: np.ndarray, snr_db: float, start: float) -
 
 
 def noise_for(number: int, clip: data.Clip, noises: list[data.Clip], seed: int) -> tuple[data.Clip, float]:
-    """Another clip to lie under clip `number`, and where in it to begin (0 to 1); the same in every run."""
+    """Another clip to lie under clip `number`, and where in it to begin (0 to 1); the same in every run. Each draw has a seed of its own."""
     random = np.random.default_rng([seed, number])
     others = [noise for noise in noises if noise.path != clip.path]
     return others[random.integers(len(others))], float(random.random())
 
 
-def sound_of(number: int, run: Run, condition: str, config: dict, cache: Path) -> np.ndarray:
+def sound_of(number: int, run: Run, condition: str, draw: int, config: dict, cache: Path) -> np.ndarray:
     clip = run.tested[number]
     samples = data.sound(clip, cache)
     noises = [c for c in run.tested if c.cls in config["evaluation"]["noise_classes"]]
     if condition == CLEAN:
         return samples
-    noise, start = noise_for(number, clip, noises, config["seed"])
+    noise, start = noise_for(number, clip, noises, config["seed"] + draw)
     return mixed(samples, data.sound(noise, cache), float(condition), start)
 
 
-def judge(model: onnx.ModelProto, run: Run, condition: str, config: dict, cache: Path) -> Judged:
-    """Scores of every clip that the run never met, by `model`; `condition` is `clean` or decibels over noise of its own fold."""
+def judge(model: onnx.ModelProto, run: Run, condition: str, draw: int, config: dict, cache: Path) -> Judged:
+    """Scores of every clip that the run never met, by `model`; `condition` is `clean` or decibels over noise of its own fold, of which each `draw`
+    lays another recording under a clip."""
     scorer = Scorer(model)
     names = [data.name_in_cache(clip) for clip in run.tested]
     text = repr((hashlib.sha256(model.graph.SerializeToString()).hexdigest(), names, condition, config["input"]["hop_s"],
-                 config["seed"] if condition != CLEAN else 0, config["evaluation"]["noise_classes"], KEY))
+                 config["seed"] + draw if condition != CLEAN else 0, config["evaluation"]["noise_classes"], KEY))
     target = cache / "scores" / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.npz"
     if not target.exists():
-        windows = [scorer(cut(sound_of(i, run, condition, config, cache), config["input"]["hop_s"])) for i in range(len(run.tested))]
+        windows = [scorer(cut(sound_of(i, run, condition, draw, config, cache), config["input"]["hop_s"])) for i in range(len(run.tested))]
         data.save_whole(target, lambda f: np.savez(f, *windows))
     with np.load(target) as kept:
         return Judged(run, [kept[f"arr_{i}"] for i in range(len(run.tested))])
@@ -107,9 +108,20 @@ def conditions(runs: list[Run], config: dict) -> list[str]:
     return [CLEAN, *(f"{snr:g}" for snr in config["evaluation"]["snr_db"] if enough)]
 
 
-def calibrated(judged: Judged, calibration: figures.Calibration | None) -> Judged:
-    """The same with calibrated scores, as the finished graph gives them."""
-    return judged if calibration is None else Judged(judged.run, [calibration(w) for w in judged.windows])
+def draws(condition: str, config: dict) -> range:
+    """How often a condition is judged: which recording lies under which clip decides much where it is loud."""
+    return range(1 if condition == CLEAN else config["evaluation"]["draws"])
+
+
+def changed(judged: Judged, change) -> Judged:
+    """The same with `change` applied to the scores of each clip: a calibration, an ambience, or None for no change."""
+    return judged if change is None else Judged(judged.run, [change(w) for w in judged.windows])
+
+
+def usual(judged: list[Judged], but: Run | None) -> float:
+    """The ambience of most clips, in log-odds of an impact, by runs other than `but` where there are any."""
+    others = [j for j in judged if but is None or j.run.name != but.name] or judged
+    return round(float(np.median([np.median(figures.log_odds(w)) for j in others for w in j.windows])), 2)
 
 
 def calibration_of(judged: list[Judged], labels: list[str], but: Run | None) -> figures.Calibration | None:
@@ -130,20 +142,32 @@ def kinds(judged: list[Judged], labels: list[str]) -> tuple[np.ndarray, np.ndarr
 
 
 def summary(judged: list[Judged], labels: list[str], resamples: int, seed: int) -> dict:
-    """Figures per fold and their mean with 95 % intervals [value, low, high]."""
-    groups = [j.group() for j in judged]
+    """Figures per fold, over all draws, and their mean with 95 % intervals [value, low, high]; and the mean of each draw."""
+    groups = by_run(judged)
     measures = {"roc_auc": figures.roc_auc, "average_precision": figures.average_precision,
                 **{f"recall_at_fpr_{fpr:g}": (lambda s, p, fpr=fpr: figures.recall_at(s, p, fpr)) for fpr in figures.FPRS}}
-    together = lambda s, p: np.array([measure(s, p) for measure in measures.values()])
-    by_fold = {j.run.name: {name: rounded(measure(*g)) for name, measure in measures.items()} for j, g in zip(judged, groups)}
-    values = np.mean([together(*g) for g in groups], axis=0)
-    low, high = figures.interval(figures.bootstrap(groups, together, resamples, seed))
+    together = lambda s, p: np.mean([[measure(draw, p) for measure in measures.values()] for draw in s], axis=0)
+    by_fold = {name: dict(zip(measures, map(rounded, together(*group)))) for name, group in groups.items()}
+    values = np.mean([together(*g) for g in groups.values()], axis=0)
+    each = np.mean([[figures.roc_auc(draw, p) for draw in s] for s, p in groups.values()], axis=0)
+    low, high = figures.interval(figures.bootstrap(list(groups.values()), together, resamples, seed))
     mean = {name: [rounded(v), rounded(a), rounded(b)] for name, v, a, b in zip(measures, values, low, high)}
-    return {"by_fold": by_fold, "mean": mean}
+    return {"by_fold": by_fold, "mean": mean, "roc_auc_of_draws": [rounded(value) for value in each]}
+
+
+def by_run(judged: list[Judged]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Of each run, sureness [draws, clips] and which clips hold an impact."""
+    runs = {j.run.name: [other for other in judged if other.run.name == j.run.name] for j in judged}
+    return {name: (np.stack([j.sure for j in each]), each[0].positive) for name, each in runs.items()}
+
+
+def mean_auc(judged: list[Judged]) -> float:
+    """ROC AUC, mean over runs and draws."""
+    return round(float(np.mean([figures.roc_auc(*j.group()) for j in judged])), 4)
 
 
 def per_label(judged: list[Judged], labels: list[str]) -> dict:
-    """For each label but background: its clips against the clips without impact, mean over the folds that have both."""
+    """For each label but background: its clips against the clips without impact, mean over the draws and the folds that have both."""
     result = {}
     for label in labels[1:]:
         rows = []

@@ -30,6 +30,7 @@ class Made:
     run: Run
     forms: dict[str, onnx.ModelProto]  # fp32, int8
     calibration: figures.Calibration | None = None
+    ambience: figures.Ambience | None = None
 
 
 def make(runs: list[Run], trained: dict, clips: list[data.Clip], config: dict, architecture, folders: list[Path], work: data.Work,
@@ -42,14 +43,24 @@ def make(runs: list[Run], trained: dict, clips: list[data.Clip], config: dict, a
     for m in made:
         m.calibration = judging.calibration_of(crossed, config["labels"], m.run)
     calibrations = {m.run.name: m.calibration for m in made}
-    judged = {key: [judging.calibrated(j, calibrations[j.run.name]) for j in rows] for key, rows in raw.items()}
+    own = {key: [judging.changed(j, calibrations[j.run.name]) for j in rows] for key, rows in raw.items()}
+    if "ambience" in config:
+        met = own.get((shipped, judging.CLEAN), [])
+        if not met:
+            log("ambience: no clips were held out to tell what is usual, so scores count on their own")
+        for m in made if met else []:
+            m.ambience = figures.Ambience(config["ambience"]["weight"], judging.usual(met, m.run))
+    ambiences = {m.run.name: m.ambience for m in made}
+    judged = {key: [judging.changed(j, ambiences[j.run.name]) for j in rows] for key, rows in own.items()}
 
     thresholds = config["thresholds"] or budgeted(judged.get((shipped, judging.CLEAN), []), config)
-    evaluation = evaluate(judged, names, wanted, thresholds, config) if judged else None
+    evaluation = evaluate(judged, names, wanted, thresholds, made[0].ambience is not None, config) if judged else None
+    if evaluation is not None and made[0].ambience is not None:
+        evaluation["without_ambience"] = {condition: judging.mean_auc(own[shipped, condition]) for condition in wanted}
     log("writing")
     parallel([lambda m=m: write(m, thresholds, evaluation, config, architecture, out, work) for m in made], jobs)
     sizes = {form: path_of(out, config, made[0].run, form, architecture).stat().st_size for form in names}
-    card.write(out, config, architecture, clips, folders, judged, evaluation, thresholds, sizes, made[0].calibration)
+    card.write(out, config, architecture, clips, folders, judged, evaluation, thresholds, sizes, made[0].calibration, made[0].ambience)
     for path in sorted(out.glob("**/*.onnx")):
         log(f"{path} {path.stat().st_size} bytes")
     log(card.short(evaluation, shipped))
@@ -62,11 +73,11 @@ def judge_ahead(runs: list[Run], trained: dict, config: dict, architecture, work
     made = parallel([lambda run=run: forms(run, architecture.build(trained[run.name], config), config, architecture, work) for run in runs], jobs)
     judges = [m for m in made if m.run.name != "final"] or [m for m in made if m.run.tested]
     names, wanted = list(made[0].forms), judging.conditions([m.run for m in judges], config)
-    tasks = [(m, form, condition) for m in judges for form in names for condition in wanted]
+    tasks = [(m, form, condition, draw) for m in judges for form in names for condition in wanted for draw in judging.draws(condition, config)]
     if tasks:
         log(f"judging {', '.join(names)}: {', '.join(wanted)}")
-    answers = parallel([lambda t=t: judging.judge(t[0].forms[t[1]], t[0].run, t[2], config, work.cache) for t in tasks], jobs, log)
-    return made, {(form, condition): [a for a, t in zip(answers, tasks) if t[1:] == (form, condition)]
+    answers = parallel([lambda t=t: judging.judge(t[0].forms[t[1]], t[0].run, *t[2:], config, work.cache) for t in tasks], jobs, log)
+    return made, {(form, condition): [a for a, t in zip(answers, tasks) if t[1:3] == (form, condition)]
                   for form in names for condition in wanted if tasks}
 
 
@@ -127,7 +138,7 @@ def hours_of(sure: list[np.ndarray], config: dict) -> float:
     return sum((len(w) - 1) * config["input"]["hop_s"] + window_s for w in sure) / 3600
 
 
-def evaluate(judged: dict, names: list[str], wanted: list[str], thresholds: dict, config: dict) -> dict:
+def evaluate(judged: dict, names: list[str], wanted: list[str], thresholds: dict, ambience: bool, config: dict) -> dict:
     """Everything that the card shows, as figures."""
     labels, resamples, seed = config["labels"], config["evaluation"]["resamples"], config["seed"]
     shipped = judged[names[-1], judging.CLEAN]
@@ -138,7 +149,7 @@ def evaluate(judged: dict, names: list[str], wanted: list[str], thresholds: dict
     detected = sure[positive] >= least
     result = {
         "method": f"clips of {', '.join(j.run.name for j in shipped)} by networks that never met them; a clip's score is the mean of its two most "
-                  f"impact-like windows; intervals: 95 %, percentile bootstrap over clips, {resamples} resamples stratified by fold and kind",
+                  f"impact-like windows{', beside its ambience' if ambience else ''}; intervals: 95 %, percentile bootstrap over clips, {resamples} resamples stratified by fold and kind",
         "impacts": int(positive.sum()), "others": int((~positive).sum()), "folds": [j.run.name for j in shipped],
         "kind_right_among_detected": judging.rounded((true == heard)[detected].mean() if detected.any() else np.nan),
         "expected_calibration_error": judging.rounded(figures.calibration_error(sure, positive)),
@@ -159,9 +170,8 @@ def evaluate(judged: dict, names: list[str], wanted: list[str], thresholds: dict
 def difference(fp32: list[judging.Judged], int8: list[judging.Judged]) -> dict:
     """How far the windows' scores are apart, and the mean loss of ROC AUC (above zero: int8 is worse)."""
     apart = np.concatenate([np.abs(a - b).ravel() for x, y in zip(fp32, int8) for a, b in zip(x.windows, y.windows)])
-    auc = lambda judged: np.mean([figures.roc_auc(*j.group()) for j in judged])
     return {"mean_score_difference": judging.rounded(apart.mean()), "worst_score_difference": judging.rounded(apart.max()),
-            "loss_of_roc_auc": judging.rounded(auc(fp32) - auc(int8))}
+            "loss_of_roc_auc": judging.rounded(judging.mean_auc(fp32) - judging.mean_auc(int8))}
 
 
 def alarms(judged: list[judging.Judged], thresholds: dict, config: dict) -> dict:
@@ -216,8 +226,9 @@ def description(made: Made, form: str, thresholds: dict, reference: dict, evalua
     }
     if "distillation" in config:
         result["training_run"]["teacher"] = config["distillation"]["source"]
-    if config["events"]:
-        result["events"] = config["events"]
+    ambience = {"ambience": config["ambience"] | {"usual": made.ambience.usual}} if made.ambience else {}
+    if config["events"] or ambience:
+        result["events"] = config["events"] | ambience
     if made.calibration is not None:
         calibration = {"method": "temperature", "temperature": made.calibration.temperature,
                        "background_shift": made.calibration.background_shift,

@@ -44,28 +44,35 @@ function street(seconds: number, blows: readonly (readonly [number, number])[]):
 const hear = (sound: Float32Array): Promise<HeardSound> => hearSound(loudness, description, [sound]);
 
 describe('sound heard once', () => {
-  test('gives the events that the detector finds, at any threshold, in whatever pieces it came', async () => {
-    const random = new SeededRandom('events');
-    const blows = Array.from({ length: 12 }, () => [random.between(1, 28), random.between(0.1, 0.95)] as const);
-    const sound = street(30, blows);
-    const pcm = Int16Array.from(sound, (sample) => Math.round(sample * 32768));
-    const pieces = [0, 1000, 1003, 77_777, 200_000].map((from, i, all) => sound.subarray(from, all[i + 1]));
-    const heard = await hearSound(loudness, description, pieces);
-    const counts: number[] = [];
-    for (const threshold of [0.9, 0.15, 0.5]) {
-      const thresholds = { body_impact: threshold, glass_break: threshold };
-      const options = { sampleRateHz: RATE, channels: 1 };
-      const detector = new ImpactDetector(loudness, { ...description, thresholds }, options);
-      const found = [...(await detector.push(pcm, 0n)), ...(await detector.flush())];
-      const made = eventsIn(heard, description, thresholds);
-      expect(made.map(({ onset }) => onset / RATE)).toEqual(found.map(({ onsetNs }) => Number(onsetNs) / 1e9));
-      expect(made.map(({ score }) => score)).toEqual(found.map(({ score }) => score));
-      expect(timedEvents(made, description).every(({ label }) => label === 'body_impact')).toBe(true);
-      counts.push(made.length);
-    }
-    expect(counts[1]).toBeGreaterThan(counts[2] ?? 0);
-    expect(counts[2]).toBeGreaterThan(counts[0] ?? 0);
-  });
+  const beside = { weight: 0.3, usual: -6, span_s: 5, assumed_s: 1.5 };
+  test.each([
+    ['', description],
+    [' beside its ambience', { ...description, events: { ambience: beside } }],
+  ])(
+    'gives the events that the detector finds%s, at any threshold, in whatever pieces it came',
+    async (_, description) => {
+      const random = new SeededRandom('events');
+      const blows = Array.from({ length: 12 }, () => [random.between(1, 28), random.between(0.1, 0.95)] as const);
+      const sound = street(30, blows);
+      const pcm = Int16Array.from(sound, (sample) => Math.round(sample * 32768));
+      const pieces = [0, 1000, 1003, 77_777, 200_000].map((from, i, all) => sound.subarray(from, all[i + 1]));
+      const heard = await hearSound(loudness, description, pieces);
+      const counts: number[] = [];
+      for (const threshold of [0.9, 0.15, 0.5]) {
+        const thresholds = { body_impact: threshold, glass_break: threshold };
+        const options = { sampleRateHz: RATE, channels: 1 };
+        const detector = new ImpactDetector(loudness, { ...description, thresholds }, options);
+        const found = [...(await detector.push(pcm, 0n)), ...(await detector.flush())];
+        const made = eventsIn(heard, description, thresholds);
+        expect(made.map(({ onset }) => onset / RATE)).toEqual(found.map(({ onsetNs }) => Number(onsetNs) / 1e9));
+        expect(made.map(({ score }) => score)).toEqual(found.map(({ score }) => score));
+        expect(timedEvents(made, description).every(({ label }) => label === 'body_impact')).toBe(true);
+        counts.push(made.length);
+      }
+      expect(counts[1]).toBeGreaterThan(counts[2] ?? 0);
+      expect(counts[2]).toBeGreaterThan(counts[0] ?? 0);
+    },
+  );
 });
 
 describe('a threshold', () => {

@@ -8,10 +8,12 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parse, stringify } from 'yaml';
+import { relativeToAll } from '../../models/ambience.ts';
 import { FEATURE_EDGES, type InputFeatures, inputFeatures, SCORE_EDGES } from '../../models/features.ts';
 import { type Model, readModel } from '../../models/package.ts';
 import { SeededRandom } from '../../models/seeded-random.ts';
 import { ModelSession } from '../../models/session.ts';
+import { testDescription } from './description.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const TRAINING = join(ROOT, 'models/training');
@@ -161,6 +163,24 @@ describe('the input features that drift is judged by', () => {
         expect(features[i]?.[name as keyof InputFeatures]).toBeCloseTo(value, 9);
       }
     }
+  });
+});
+
+test.skipIf(!isThere)(`scores beside a clip's ambience are what the training computes${missing}`, async () => {
+  const random = new SeededRandom('ambience');
+  const windows = Array.from({ length: 17 }, () => {
+    const sure = 1 / (1 + Math.exp(random.between(-2, 14)));
+    const share = random.unit();
+    return [1 - sure, share * sure, (1 - share) * sure];
+  });
+  const ambience = { weight: 0.3, usual: -9.25, span_s: 5, assumed_s: 1.5 };
+  const given = JSON.stringify([ambience.weight, ambience.usual, windows]);
+  const { stdout } = await run(python, ['-B', join(import.meta.dirname, 'training/ambience.py'), given]);
+  const expected = (JSON.parse(stdout) as number[][]).flat();
+  const found = relativeToAll(Float32Array.from(windows.flat()), { ...testDescription(), events: { ambience } });
+  expect(found).toHaveLength(expected.length);
+  expected.forEach((score, i) => {
+    expect(found[i]).toBeCloseTo(score, 6);
   });
 });
 
