@@ -11,11 +11,13 @@ import {
   proposed,
 } from './evaluate.ts';
 import {
+  type ClipDraws,
   type ClipFigures,
   type ClipIntervals,
-  type ClipScore,
+  countsOf,
   intervalsOf,
   meanFigures,
+  rocAucOfDraws,
 } from './evaluation-figures.ts';
 import { type StreetFigures, streetFigures } from './evaluation-sound.ts';
 
@@ -34,6 +36,10 @@ export interface MeanFigures extends ClipFigures {
   readonly snr_db: number | null;
   readonly impacts: number;
   readonly others: number;
+  /** Of each clip; the figures are their means too. */
+  readonly draws: number;
+  /** The mean over the folds by each draw alone. */
+  readonly roc_auc_of_draws: readonly (number | null)[];
   readonly intervals?: ClipIntervals;
 }
 
@@ -76,7 +82,7 @@ function together(judgements: readonly Judgement[], options: CrossValidationOpti
   const ratios = options.mixSnrDb ?? [];
   const means = [
     meansOf(
-      results.map(({ clips }) => clips),
+      results.map(({ clips }) => clips.map((clip) => [clip])),
       null,
       options,
     ),
@@ -114,18 +120,17 @@ function together(judgements: readonly Judgement[], options: CrossValidationOpti
 }
 
 function meansOf(
-  sets: readonly (readonly ClipScore[])[],
+  sets: readonly (readonly ClipDraws[])[],
   snrDb: number | null,
   options: CrossValidationOptions,
 ): MeanFigures {
   const count = options.resamplings ?? 0;
-  const impacts = sets.flat().filter(({ group }) => group === 'impact').length;
   return {
     snr_db: snrDb,
-    impacts,
-    others: sets.flat().length - impacts,
+    ...countsOf(sets),
     ...meanFigures(sets),
-    ...(count > 0 && { intervals: intervalsOf(sets, meanFigures, { count, seed: options.seed ?? 1 }) }),
+    roc_auc_of_draws: rocAucOfDraws(sets),
+    ...(count > 0 && { intervals: intervalsOf(sets, { count, seed: options.seed ?? 1 }) }),
   };
 }
 

@@ -6,7 +6,14 @@ import type { BootstrapOptions } from './bootstrap.ts';
 import { type Clip, readClips } from './clips.ts';
 import type { ModelDescription } from './description.ts';
 import { ModelError } from './error.ts';
-import { type ClipScore, type ClipSummary, scoredClip, summaryOf } from './evaluation-figures.ts';
+import {
+  type ClipDraws,
+  type ClipScore,
+  type ClipSummary,
+  rocAucOfDraws,
+  scoredClip,
+  summaryOf,
+} from './evaluation-figures.ts';
 import {
   ClipSounds,
   type HeardStreet,
@@ -32,6 +39,8 @@ import { readModel } from './package.ts';
 import { SeededRandom } from './seeded-random.ts';
 import { ModelSession, type Scorer } from './session.ts';
 
+/** Which recording lies under which clip decides much where it is loud. */
+export const MIX_DRAWS = 4;
 /** What clips are mixed into: real sound of these classes. */
 const MIX_CLASSES: readonly string[] = ['engine', 'rain', 'wind'];
 /** Recall at which false alarms are counted. */
@@ -47,6 +56,8 @@ export interface EvaluateOptions {
   readonly fold?: string;
   /** Signal-to-noise ratios, dB, at which every clip is also mixed into real noise of its fold; as in mixing.ts. */
   readonly mixSnrDb?: readonly number[];
+  /** How often each clip is mixed at each ratio, each time into other noise; default 4. */
+  readonly mixDraws?: number;
   /** Minutes of backgrounds without impact to count false alarms in; 0 or absent: none. */
   readonly hourMinutes?: number;
   /** As long again of backgrounds and confusers together. */
@@ -81,7 +92,9 @@ export interface HourFigures {
 
 export interface MixFigures extends ClipSummary {
   readonly snr_db: number;
-  readonly clips: readonly ClipScore[];
+  /** What the ROC AUC would be by each draw alone. */
+  readonly roc_auc_of_draws: readonly (number | null)[];
+  readonly clips: readonly ClipDraws[];
 }
 
 /** As printed with --json; null metrics mean that impacts or others are missing among the clips. */
@@ -149,10 +162,10 @@ function select(clips: Clip[], options: EvaluateOptions): Clip[] {
 
 /** Turns seconds heard into progress; clips weigh 1 each, however long. */
 function progressOf(options: EvaluateOptions, clips: readonly Clip[]): (seconds: number) => void {
-  const { mixSnrDb = [], hourMinutes = 0, withConfusers = false, streetSnrDb = [] } = options;
+  const { mixSnrDb = [], mixDraws = MIX_DRAWS, hourMinutes = 0, withConfusers = false, streetSnrDb = [] } = options;
   const impacts = clips.filter(({ group }) => group === 'impact').length;
   const longS = hourMinutes * 60 * (withConfusers ? 2 : 1) + streetSeconds(impacts, streetSnrDb);
-  const total = Math.round(clips.length * (1 + mixSnrDb.length) + CLIPS_PER_S * longS);
+  const total = Math.round(clips.length * (1 + mixSnrDb.length * mixDraws) + CLIPS_PER_S * longS);
   let done = 0;
   return (seconds) => {
     done += seconds * CLIPS_PER_S;
@@ -164,7 +177,7 @@ async function judged(hearing: Hearing, clips: readonly Clip[], options: Evaluat
   const { description } = hearing;
   const { count, seed } = { count: options.resamplings ?? 0, seed: hearing.seed };
   const resampling = count > 0 ? { count, seed } : undefined;
-  const { scored, mixed, impacts } = await hearClips(hearing, clips, options.mixSnrDb ?? []);
+  const { scored, mixed, impacts } = await hearClips(hearing, clips, options);
   const backgrounds = clips.filter(({ group }) => group === 'background');
   const quietSeconds = 60 * (options.hourMinutes ?? 0);
   const hear = async (from: readonly Clip[], name: string): Promise<HeardSound[]> =>
@@ -183,9 +196,17 @@ async function judged(hearing: Hearing, clips: readonly Clip[], options: Evaluat
     fold: options.fold ?? null,
     seen_in_training: seenInTraining(description, clips),
     thresholds,
-    ...summaryOf(scored, resampling),
+    ...summaryOf(
+      scored.map((clip) => [clip]),
+      resampling,
+    ),
     ...(resampling && { bootstrap: resampling }),
-    mixes: mixed.map(({ snrDb, scores }) => ({ snr_db: snrDb, ...summaryOf(scores, resampling), clips: scores })),
+    mixes: mixed.map(({ snrDb, draws }) => ({
+      snr_db: snrDb,
+      ...summaryOf(draws, resampling),
+      roc_auc_of_draws: rocAucOfDraws([draws]),
+      clips: draws,
+    })),
     ...(hour && { hour }),
     ...(harder && { hour_with_confusers: harder }),
     ...(hour?.at_budget !== undefined && { proposed_thresholds: proposed(description, hour.at_budget) }),
@@ -232,14 +253,18 @@ function seenInTraining({ training_run }: ModelDescription, clips: readonly Clip
 
 interface HeardClips {
   readonly scored: ClipScore[];
-  readonly mixed: readonly { readonly snrDb: number; readonly scores: ClipScore[] }[];
+  readonly mixed: readonly { readonly snrDb: number; readonly draws: ClipDraws[] }[];
   /** Of the impact clips as they are. */
   readonly impacts: HeardSound[];
 }
 
-async function hearClips(hearing: Hearing, clips: readonly Clip[], ratios: readonly number[]): Promise<HeardClips> {
+async function hearClips(
+  hearing: Hearing,
+  clips: readonly Clip[],
+  { mixSnrDb = [], mixDraws = MIX_DRAWS }: EvaluateOptions,
+): Promise<HeardClips> {
   const { scorer, description, sounds } = hearing;
-  const mixed = ratios.map((snrDb) => ({ snrDb, scores: [] as ClipScore[] }));
+  const mixed = mixSnrDb.map((snrDb) => ({ snrDb, draws: [] as ClipDraws[] }));
   const scored: ClipScore[] = [];
   const impacts: HeardSound[] = [];
   const decode = (clip: Clip | undefined) => (clip === undefined ? undefined : sounds.of(clip));
@@ -254,26 +279,30 @@ async function hearClips(hearing: Hearing, clips: readonly Clip[], ratios: reado
     scored.push(scoredClip(clip, heard.scores, description));
     if (clip.group === 'impact') impacts.push(heard);
     hearing.onHeard(1 / CLIPS_PER_S);
-    for (const { snrDb, scores } of mixed) {
-      const noisy = await noisyClip(hearing, clip, samples, { clips, snrDb });
-      scores.push(scoredClip(clip, (await hearSound(scorer, description, [noisy])).scores, description));
-      hearing.onHeard(1 / CLIPS_PER_S);
+    for (const { snrDb, draws } of mixed) {
+      const made: ClipScore[] = [];
+      for (let draw = 0; draw < mixDraws; draw++) {
+        const noisy = await noisyClip(hearing, clip, samples, { clips, snrDb, draw });
+        made.push(scoredClip(clip, (await hearSound(scorer, description, [noisy])).scores, description));
+        hearing.onHeard(1 / CLIPS_PER_S);
+      }
+      draws.push(made);
     }
   }
   return { scored, mixed, impacts };
 }
 
-/** The clip in another clip of engine, rain or wind of its fold: which, and from where on, its name and the seed decide. */
+/** The clip in another clip of engine, rain or wind of its fold: which, and from where on, its name, the seed and the draw decide. */
 async function noisyClip(
   hearing: Hearing,
   clip: Clip,
   samples: Float32Array,
-  { clips, snrDb }: { readonly clips: readonly Clip[]; readonly snrDb: number },
+  { clips, snrDb, draw }: { readonly clips: readonly Clip[]; readonly snrDb: number; readonly draw: number },
 ): Promise<Float32Array> {
   const under = clips.filter(
     (each) => MIX_CLASSES.includes(each.class) && each.fold === clip.fold && each.file !== clip.file,
   );
-  const random = new SeededRandom(`mix ${hearing.seed} ${snrDb} ${clip.file}`);
+  const random = new SeededRandom(`mix ${hearing.seed} ${draw} ${snrDb} ${clip.file}`);
   const background = under[random.below(under.length)];
   if (background === undefined) {
     const expected = `clips of class ${MIX_CLASSES.join(', ')} in fold ${clip.fold || '(empty)'} to mix ${clip.file} into`;

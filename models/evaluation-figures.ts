@@ -26,6 +26,9 @@ export interface ClipScore {
   readonly label: string | null;
 }
 
+/** What was made of one clip: once as it is, or in each draw of the noise under it. */
+export type ClipDraws = readonly ClipScore[];
+
 /** The figures that have an interval; a null means that impacts or others are missing among the clips. */
 export interface ClipFigures {
   readonly roc_auc: number | null;
@@ -43,7 +46,9 @@ export interface ClipIntervals {
 export interface ClipSummary extends ClipFigures {
   readonly impacts: number;
   readonly others: number;
-  /** Impacts at or over the threshold, and those of them with the right label. */
+  /** How often each clip was judged: once as it is, or in so many draws of the noise under it; the figures are their means. */
+  readonly draws: number;
+  /** Impacts at or over the threshold, and those of them with the right label; of all draws. */
   readonly detected: number;
   readonly kind_right: number;
   /** 95 %, from the bootstrap; absent where no resampling was asked for. */
@@ -106,18 +111,39 @@ export function rightLabel(clip: Clip, labels: readonly string[]): string | null
 }
 
 /** Figures, their intervals when `resampling` is given, and the confusion. */
-export function summaryOf(clips: readonly ClipScore[], resampling?: BootstrapOptions): ClipSummary {
-  const impacts = clips.filter(({ group }) => group === 'impact');
+export function summaryOf(clips: readonly ClipDraws[], resampling?: BootstrapOptions): ClipSummary {
+  const impacts = clips.flat().filter(({ group }) => group === 'impact');
   const detected = impacts.filter(({ detected_as, label }) => detected_as !== 'none' && label !== null);
   return {
-    impacts: impacts.length,
-    others: clips.length - impacts.length,
-    ...figuresOf(clips),
+    ...countsOf([clips]),
+    ...meanFigures([clips]),
     detected: impacts.filter(({ detected_as }) => detected_as !== 'none').length,
     kind_right: detected.filter(({ kind, label }) => kind === label).length,
-    ...(resampling && { intervals: intervalsOf([clips], (drawn) => figuresOf(drawn.flat()), resampling) }),
-    confusion: confusionOf(clips),
+    ...(resampling && { intervals: intervalsOf([clips], resampling) }),
+    confusion: confusionOf(clips.flat()),
   };
+}
+
+/** How many clips, and draws of each, the sets hold. */
+export function countsOf(sets: readonly (readonly ClipDraws[])[]): Pick<ClipSummary, 'impacts' | 'others' | 'draws'> {
+  const clips = sets.flat();
+  const impacts = clips.filter(isImpact).length;
+  return { impacts, others: clips.length - impacts, draws: clips[0]?.length ?? 0 };
+}
+
+function isImpact([first]: ClipDraws): boolean {
+  return first?.group === 'impact';
+}
+
+/** The clips draw by draw. */
+function byDraw(clips: readonly ClipDraws[]): ClipScore[][] {
+  return (clips[0] ?? []).map((_, draw) => clips.flatMap((draws) => draws[draw] ?? []));
+}
+
+/** The ROC AUC of each draw, mean over the sets. */
+export function rocAucOfDraws(sets: readonly (readonly ClipDraws[])[]): (number | null)[] {
+  const each = sets.map((clips) => byDraw(clips).map((drawn) => figuresOf(drawn).roc_auc));
+  return (each[0] ?? []).map((_, draw) => mean(each.map((aucs) => aucs[draw] ?? null)));
 }
 
 export function figuresOf(clips: readonly ClipScore[]): ClipFigures {
@@ -133,24 +159,18 @@ export function figuresOf(clips: readonly ClipScore[]): ClipFigures {
 }
 
 /**
- * 95 % intervals of `figures` of several sets of clips (the folds), clips being drawn within each set, impacts and others
- * apart; `figures` gets the sets as drawn.
+ * 95 % intervals of the mean figures of several sets of clips (the folds), clips being drawn within each set with all that was made of
+ * them, impacts and others apart.
  */
-export function intervalsOf(
-  sets: readonly (readonly ClipScore[])[],
-  figures: (drawn: readonly (readonly ClipScore[])[]) => ClipFigures,
-  options: BootstrapOptions,
-): ClipIntervals {
+export function intervalsOf(sets: readonly (readonly ClipDraws[])[], options: BootstrapOptions): ClipIntervals {
   const strata = sets.flatMap((clips, set) =>
-    [true, false].map((wanted) =>
-      clips.filter(({ group }) => (group === 'impact') === wanted).map((clip) => ({ set, clip })),
-    ),
+    [true, false].map((wanted) => clips.filter((clip) => isImpact(clip) === wanted).map((clip) => ({ set, clip }))),
   );
   const intervals = bootstrap(
     strata,
     (drawn) => {
       const bySet = sets.map((_, set) => drawn.filter((each) => each.set === set).map(({ clip }) => clip));
-      const { roc_auc, recall_at_fpr, kind_accuracy } = figures(bySet);
+      const { roc_auc, recall_at_fpr, kind_accuracy } = meanFigures(bySet);
       return { ...recall_at_fpr, roc_auc, kind_accuracy } as Record<string, number | null>;
     },
     options,
@@ -163,15 +183,15 @@ export function intervalsOf(
   };
 }
 
-/** Each figure's mean over the sets that have it; `kind_accuracy` over all clips, because a set has few detected ones. */
-export function meanFigures(sets: readonly (readonly ClipScore[])[]): ClipFigures {
-  const each = sets.map(figuresOf);
+/** Each figure's mean over the sets and draws that have it; `kind_accuracy` over all clips, because a set has few detected ones. */
+export function meanFigures(sets: readonly (readonly ClipDraws[])[]): ClipFigures {
+  const each = sets.flatMap((clips) => byDraw(clips).map(figuresOf));
   return {
     roc_auc: mean(each.map(({ roc_auc }) => roc_auc)),
     recall_at_fpr: Object.fromEntries(
       FALSE_POSITIVE_RATES.map((fpr) => [fpr, mean(each.map(({ recall_at_fpr }) => recall_at_fpr[fpr] ?? null))]),
     ),
-    kind_accuracy: figuresOf(sets.flat()).kind_accuracy,
+    kind_accuracy: figuresOf(sets.flat(2)).kind_accuracy,
   };
 }
 

@@ -25,11 +25,7 @@ export function formatCrossValidation(result: CrossValidationResult): string {
     ...warnings(result.seen_in_training),
   );
   for (const mean of result.means) {
-    lines.push(
-      mean.snr_db === null
-        ? `clips    ${mean.impacts} impact, ${mean.others} other`
-        : `mixed into real noise at ${mean.snr_db} dB`,
-    );
+    lines.push(mean.snr_db === null ? `clips    ${mean.impacts} impact, ${mean.others} other` : mixedLine(mean));
     lines.push(...figureLines(mean, mean.intervals));
   }
   lines.push(...hourLines(result.hour), ...hourLines(result.hour_with_confusers), ...proposedLines(result));
@@ -47,16 +43,25 @@ function formatFigures(result: EvaluationResult): string[] {
     ...figureLines(result, result.intervals),
     ...kindLines(result),
     ...confusionLines(result),
-    ...result.mixes.flatMap((mix) => [
-      `mixed into real noise at ${mix.snr_db} dB`,
-      ...figureLines(mix, mix.intervals),
-      ...kindLines(mix),
-    ]),
+    ...result.mixes.flatMap((mix) => [mixedLine(mix), ...figureLines(mix, mix.intervals), ...kindLines(mix)]),
     ...hourLines(result.hour),
     ...hourLines(result.hour_with_confusers),
     ...proposedLines(result),
     ...result.streets.flatMap(streetLines),
   ];
+}
+
+interface Mixed {
+  readonly snr_db: number | null;
+  readonly draws: number;
+  readonly roc_auc_of_draws: readonly (number | null)[];
+}
+
+function mixedLine({ snr_db, draws, roc_auc_of_draws }: Mixed): string {
+  const known = roc_auc_of_draws.filter((auc) => auc !== null);
+  const each =
+    known.length > 1 ? `, roc_auc by each alone ${show(Math.min(...known))} to ${show(Math.max(...known))}` : '';
+  return `mixed into real noise at ${snr_db} dB, ${draws} draw${draws === 1 ? '' : 's'}${each}`;
 }
 
 function warnings(seen: boolean | null): string[] {
@@ -82,10 +87,10 @@ function between(interval: Interval | null | undefined): string {
   return interval ? ` [${interval[0].toFixed(4)} ${interval[1].toFixed(4)}]` : '';
 }
 
-function kindLines({ detected, impacts, kind_right }: ClipSummary): string[] {
+function kindLines({ detected, impacts, draws, kind_right }: ClipSummary): string[] {
   return impacts === 0
     ? []
-    : [`detected at the thresholds  ${detected} of ${impacts}, ${kind_right} by the right label`];
+    : [`detected at the thresholds  ${detected} of ${impacts * draws}, ${kind_right} by the right label`];
 }
 
 function confusionLines({ confusion }: ClipSummary): string[] {

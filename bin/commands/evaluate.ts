@@ -10,6 +10,7 @@ interface Options {
   readonly clips: string;
   readonly fold?: string;
   readonly mixSnr?: number[];
+  readonly mixDraws: number;
   readonly hour?: number | true;
   readonly confusers?: true;
   readonly events?: number[] | true;
@@ -39,6 +40,7 @@ export function evaluateCommand(): Command {
       'also mix every clip into engine, rain or wind clips of its fold, at each ratio',
       numbers,
     )
+    .option('--mix-draws <count>', 'with --mix-snr: mix each clip so often, each time into other noise', draws, 4)
     .option('--hour [minutes]', 'count false alarms in so much of the background clips (default: 60)', positive)
     .option('--confusers', 'with --hour: also in as much of backgrounds and confusers together')
     .option(
@@ -87,6 +89,12 @@ function positive(text: string): number {
   return value;
 }
 
+function draws(text: string): number {
+  const count = whole(text);
+  if (count < 1 || count > 100) throw new InvalidArgumentError('Expected a whole number from 1 to 100.');
+  return count;
+}
+
 function whole(text: string): number {
   if (!/^\d{1,6}$/.test(text)) throw new InvalidArgumentError('Expected a whole number of at most six digits.');
   return Number(text);
@@ -97,6 +105,7 @@ async function evaluateClips(options: Options, signal: AbortSignal): Promise<num
   const shared = {
     clipsPath: options.clips,
     mixSnrDb: options.mixSnr ?? [],
+    mixDraws: options.mixDraws,
     hourMinutes: options.hour === true ? 60 : (options.hour ?? 0),
     withConfusers: options.confusers ?? false,
     streetSnrDb: options.events === true ? STREET_SNR_DB : (options.events ?? []),

@@ -59,7 +59,7 @@ test('intervals of clip figures hold the figures, and are narrower with more cli
   };
   const width = (count: number) => {
     const made = clips(count);
-    const intervals = intervalsOf([made], ([drawn = []]) => figuresOf(drawn), { count: 300, seed: 1 });
+    const intervals = intervalsOf([made.map((clip) => [clip])], { count: 300, seed: 1 });
     const [low, high] = intervals.roc_auc ?? [1, 0];
     expect(figuresOf(made).roc_auc).toBeGreaterThanOrEqual(low);
     expect(figuresOf(made).roc_auc).toBeLessThanOrEqual(high);

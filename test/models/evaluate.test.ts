@@ -94,6 +94,7 @@ describe.skipIf(SKIP_SOX)(`evaluating${SKIP_SOX ? ' (skipped: sox is not install
       modelPattern: join(folder, 'fold-{fold}.onnx'),
       clipsPath: csv,
       mixSnrDb: [10],
+      mixDraws: 3,
       hourMinutes: 0.1,
       withConfusers: true,
       streetSnrDb: [20],
@@ -112,6 +113,12 @@ describe.skipIf(SKIP_SOX)(`evaluating${SKIP_SOX ? ' (skipped: sox is not install
       [null, 2, 6],
       [10, 2, 6],
     ]);
+    const [mix] = result.folds[0]?.mixes ?? [];
+    expect(mix).toMatchObject({ snr_db: 10, impacts: 1, others: 3, draws: 3 });
+    const aucs = mix?.roc_auc_of_draws.map(Number) ?? [];
+    expect(mix?.roc_auc).toBeCloseTo(aucs.reduce((sum, auc) => sum + auc, 0) / 3, 12);
+    const steps = mix?.clips.find(([first]) => first?.class === 'footsteps') ?? [];
+    expect(new Set(steps.map(({ score }) => score)).size).toBe(3);
     expect(result.hour?.minutes).toBeCloseTo(0.2, 5);
     expect(result.hour_with_confusers?.clips).toBe(6);
     expect(Object.keys(result.proposed_thresholds ?? { body_impact: 0, glass_break: 0 })).toEqual([
@@ -129,7 +136,7 @@ describe.skipIf(SKIP_SOX)(`evaluating${SKIP_SOX ? ' (skipped: sox is not install
     expect(Object.keys(result.folds[0]?.confusion ?? {})).toEqual(['door_knock', 'engine', 'footsteps', 'wind']);
     const text = formatCrossValidation(result);
     expect(text).toContain('WARNING  THE MODEL LEARNED FROM THESE CLIPS');
-    expect(text).toMatch(/means over 2 folds[\s\S]*events at 20 dB/);
+    expect(text).toMatch(/means over 2 folds[\s\S]*at 10 dB, 3 draws, roc_auc by each alone[\s\S]*events at 20 dB/);
     const again = await evaluate({ ...options, modelPath: join(folder, 'fold-1.onnx'), fold: '1' });
     expect(again).toEqual(result.folds[0]);
     await expect(crossValidate({ ...options, modelPattern: MODEL })).rejects.toThrow(/expected \{fold\}/);
