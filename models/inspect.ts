@@ -227,8 +227,18 @@ function descriptionLines(d: Keys): Line[] {
       : []),
     ...section('precision', d.precision, () => [textOf(d.precision)]),
     ...section('events', d.events, (events) =>
-      Object.entries(events).map(([key, value]) => `${plain(key)} ${textOf(value)}`),
+      Object.entries(events)
+        .filter(([key, value]) => key !== 'ambience' || !isObject(value))
+        .map(([key, value]) => `${plain(key)} ${textOf(value)}`),
     ),
+    ...(isObject(d.events) && isObject(d.events.ambience)
+      ? section('ambience', d.events.ambience, ({ weight, usual, span_s, assumed_s }) => [
+          said(weight, (share) => `${share} of it is taken off`),
+          said(usual, (odds) => `usual log-odds ${odds}`),
+          said(span_s, (s) => `of the last ${s} s`),
+          said(assumed_s, (s) => `${s} s assumed usual`),
+        ])
+      : []),
     ...section('false alarms', d, () => [
       said(d.false_alarm_budget_per_hour, (budget) => `thresholds set for ${budget} an hour`),
     ]),

@@ -29,6 +29,16 @@ describe('an inspection', () => {
     expect(shown({ calibration })).toMatch(/calibration +temperature 0\.5, background shifted by 1\.8\n/);
   });
 
+  test('tells what the ambience does to scores', () => {
+    const events = { merge_s: 0.5, ambience: { weight: 0.3, usual: -9.25, span_s: 5, assumed_s: 1.5 } };
+    const text = shown({ events });
+    expect(text).toMatch(/events +merge_s 0\.5\n/);
+    expect(text).toMatch(
+      /ambience +0\.3 of it is taken off, usual log-odds -9\.25, of the last 5 s, 1\.5 s assumed usual\n/,
+    );
+    expect(text).not.toContain('This file is refused');
+  });
+
   test.each([
     ['input', null, /input +null\n/],
     ['input', 'loud', /input +loud\n/],
