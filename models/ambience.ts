@@ -5,7 +5,7 @@
  */
 import type { ModelDescription } from './description.ts';
 
-/** Surenesses are at least this far from 0 and 1: float32 holds no finer ones next to 1. */
+/** Surenesses of an impact, and of background, count as this at least: log-odds have to end somewhere. */
 const LEAST = 1e-9;
 
 /**
@@ -14,28 +14,24 @@ const LEAST = 1e-9;
  */
 export class Ambience {
   readonly #settings: Settings | undefined;
-  readonly #assumed: readonly number[];
-  readonly #span: number;
+  readonly #hopS: number;
   #recent: number[] = [];
 
   constructor({ events, input }: ModelDescription) {
     this.#settings = events?.ambience;
-    const windows = (seconds: number) => Math.round(seconds / input.hop_s);
-    this.#assumed = this.#settings ? Array<number>(windows(this.#settings.assumed_s)).fill(this.#settings.usual) : [];
-    this.#span = this.#settings ? Math.max(1, windows(this.#settings.span_s)) : 0;
+    this.#hopS = input.hop_s;
   }
 
-  /** Scores by label of the stream's next window, beside its ambience: `scores` itself, or a new array that adds up to the same. */
+  /** Scores by label of the stream's next window, beside its ambience: `scores` itself, or a new array. */
   relative(scores: Float32Array): Float32Array {
     if (this.#settings === undefined) return scores;
     const odds = logOdds(scores, 0, scores.length);
     // What is no number is told of elsewhere, and must not be remembered.
     if (!Number.isFinite(odds)) return scores;
     this.#recent.push(odds);
-    if (this.#recent.length > this.#span) this.#recent.shift();
-    const shift = shiftOf(this.#settings, median([...this.#assumed, ...this.#recent]));
+    if (this.#recent.length > Math.max(1, Math.round(this.#settings.span_s / this.#hopS))) this.#recent.shift();
     const shifted = new Float32Array(scores);
-    shiftWindow(shifted, 0, scores.length, shift);
+    shiftWindow(shifted, 0, scores.length, shiftOf(this.#settings, this.#hopS, this.#recent));
     return shifted;
   }
 
@@ -57,11 +53,15 @@ export function relativeToBefore(scores: Float32Array, description: ModelDescrip
   return shifted;
 }
 
-/** Scores [windows × labels] of a clip, each window beside the ambience of the whole clip: what lies before a clip is not known. */
-export function relativeToAll(scores: Float32Array, { labels, events }: ModelDescription): Float32Array {
+/**
+ * Scores [windows × labels] of a clip, each window beside the ambience of the whole clip, for what lies before it is not known, and
+ * `assumed_s` of what is usual: a clip of little but a blow is not its own ambience.
+ */
+export function relativeToAll(scores: Float32Array, { labels, events, input }: ModelDescription): Float32Array {
   if (events?.ambience === undefined || scores.length === 0) return scores;
   const starts = Array.from({ length: scores.length / labels.length }, (_, i) => i * labels.length);
-  const shift = shiftOf(events.ambience, median(starts.map((at) => logOdds(scores, at, labels.length))));
+  const odds = starts.map((at) => logOdds(scores, at, labels.length)).filter(Number.isFinite);
+  const shift = shiftOf(events.ambience, input.hop_s, odds);
   const shifted = new Float32Array(scores);
   for (const at of starts) shiftWindow(shifted, at, labels.length, shift);
   return shifted;
@@ -69,8 +69,10 @@ export function relativeToAll(scores: Float32Array, { labels, events }: ModelDes
 
 type Settings = NonNullable<NonNullable<ModelDescription['events']>['ambience']>;
 
-function shiftOf({ weight, usual }: Settings, ambience: number): number {
-  return weight * (ambience - usual);
+/** What the ambience takes off the log-odds of a window that has these around it. */
+function shiftOf({ weight, usual, assumed_s }: Settings, hopS: number, around: readonly number[]): number {
+  const assumed = Array<number>(Math.round(assumed_s / hopS)).fill(usual);
+  return around.length === 0 ? 0 : weight * (median([...assumed, ...around]) - usual);
 }
 
 /** Of an impact of any label, in the window of `labels` scores from `at` on. */
@@ -80,12 +82,13 @@ function logOdds(scores: Float32Array, at: number, labels: number): number {
   return Math.log(Math.max(LEAST, sure) / Math.max(LEAST, scores[at] ?? 0));
 }
 
-/** Lowers the window's log-odds by `shift`; the labels but background keep their shares of each other. */
+/** Lowers the window's log-odds by `shift`; the labels but background keep their shares of each other, and all of them their sum. */
 function shiftWindow(scores: Float32Array, at: number, labels: number, shift: number): void {
   const before = logOdds(scores, at, labels);
-  const factor = sigmoid(before - shift) / sigmoid(before);
-  for (let i = 1; i < labels; i++) scores[at + i] = (scores[at + i] ?? 0) * factor;
-  scores[at] = sigmoid(shift - before);
+  if (!Number.isFinite(before)) return;
+  const impact = sigmoid(before - shift) / sigmoid(before);
+  const background = sigmoid(shift - before) / sigmoid(-before);
+  for (let i = 0; i < labels; i++) scores[at + i] = (scores[at + i] ?? 0) * (i === 0 ? background : impact);
 }
 
 function sigmoid(x: number): number {

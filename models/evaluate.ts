@@ -40,7 +40,7 @@ import { SeededRandom } from './seeded-random.ts';
 import { ModelSession, type Scorer } from './session.ts';
 
 /** Which recording lies under which clip decides much where it is loud. */
-export const MIX_DRAWS = 4;
+const MIX_DRAWS = 4;
 /** What clips are mixed into: real sound of these classes. */
 const MIX_CLASSES: readonly string[] = ['engine', 'rain', 'wind'];
 /** Recall at which false alarms are counted. */
@@ -56,7 +56,7 @@ export interface EvaluateOptions {
   readonly fold?: string;
   /** Signal-to-noise ratios, dB, at which every clip is also mixed into real noise of its fold; as in mixing.ts. */
   readonly mixSnrDb?: readonly number[];
-  /** How often each clip is mixed at each ratio, each time into other noise; default 4. */
+  /** How often each clip is mixed at each ratio, each time into noise drawn anew; default 4. */
   readonly mixDraws?: number;
   /** Minutes of backgrounds without impact to count false alarms in; 0 or absent: none. */
   readonly hourMinutes?: number;

@@ -41,7 +41,7 @@ export class WindowCounts {
    * Counts one window; `scores` by label, `samples` its sound, `relative` the scores beside the ambience, all read only during the call. Throws on
    * scores that are no numbers.
    */
-  count(scores: Float32Array, startNs: bigint, samples: Float32Array, relative = scores): void {
+  count(scores: Float32Array, startNs: bigint, samples: Float32Array, relative: Float32Array): void {
     let label = 1;
     let sureness = 0;
     for (let i = 0; i < this.#labels.length; i += 1) {

@@ -10,7 +10,7 @@ interface Options {
   readonly clips: string;
   readonly fold?: string;
   readonly mixSnr?: number[];
-  readonly mixDraws: number;
+  readonly mixDraws?: number;
   readonly hour?: number | true;
   readonly confusers?: true;
   readonly events?: number[] | true;
@@ -40,7 +40,11 @@ export function evaluateCommand(): Command {
       'also mix every clip into engine, rain or wind clips of its fold, at each ratio',
       numbers,
     )
-    .option('--mix-draws <count>', 'with --mix-snr: mix each clip so often, each time into other noise', draws, 4)
+    .option(
+      '--mix-draws <count>',
+      'with --mix-snr: mix each clip so often, each time into noise drawn anew (default: 4)',
+      draws,
+    )
     .option('--hour [minutes]', 'count false alarms in so much of the background clips (default: 60)', positive)
     .option('--confusers', 'with --hour: also in as much of backgrounds and confusers together')
     .option(
@@ -70,6 +74,9 @@ Examples:
       }
       if (options.hour === undefined && (options.budget !== undefined || options.confusers)) {
         command.error('error: --budget and --confusers need --hour');
+      }
+      if (options.mixSnr === undefined && options.mixDraws !== undefined) {
+        command.error('error: --mix-draws needs --mix-snr');
       }
       return run((signal) => evaluateClips(options, signal));
     });
@@ -105,7 +112,7 @@ async function evaluateClips(options: Options, signal: AbortSignal): Promise<num
   const shared = {
     clipsPath: options.clips,
     mixSnrDb: options.mixSnr ?? [],
-    mixDraws: options.mixDraws,
+    ...(options.mixDraws !== undefined && { mixDraws: options.mixDraws }),
     hourMinutes: options.hour === true ? 60 : (options.hour ?? 0),
     withConfusers: options.confusers ?? false,
     streetSnrDb: options.events === true ? STREET_SNR_DB : (options.events ?? []),

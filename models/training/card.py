@@ -120,7 +120,8 @@ def told(config: dict, evaluation: dict, form: str) -> list[str]:
         "### In noise" + (", fp32 and int8" if len(evaluation["precisions"]) > 1 else ""), "",
         "Every clip, impact or not, mixed into a recording of " + ", ".join(config["evaluation"]["noise_classes"] or ["nothing"]) +
         " of the same fold; the ratio is of the clip's active part (50 ms blocks within 20 dB of its loudest) to the noise's mean power. "
-        f"Figures are means of {config['evaluation']['draws']} draws of which recording lies under which clip.", "",
+        f"Figures are means over the draws of which recording lies under which clip: {config['evaluation']['draws']}. Their intervals are of other clips over "
+        "these recordings.", "",
         *noise_table(evaluation), "",
         image("noise", "ROC AUC and recall by signal-to-noise ratio"), "",
         *compared(evaluation),
@@ -137,13 +138,17 @@ def noise_table(evaluation: dict) -> list[str]:
     for condition in next(iter(evaluation["precisions"].values())):
         for form, conditions in evaluation["precisions"].items():
             mean, labels = conditions[condition]["mean"], conditions[condition]["labels"]
-            auc, draws = mean["roc_auc"], conditions[condition]["roc_auc_of_draws"]
+            auc, draws = mean["roc_auc"], [value for value in conditions[condition]["roc_auc_of_draws"] if value is not None]
             rows.append((condition if condition == judging.CLEAN else f"{condition} dB", form, f"{show(auc[0])} ({show(auc[1])} – {show(auc[2])})",
-                         "–" if condition == judging.CLEAN else f"{show(min(draws))} – {show(max(draws))}",
+                         span_of(draws),
                          show(mean["recall_at_fpr_0.02"][0]), show(mean["recall_at_fpr_0.05"][0]),
                          *(f"{show(v['roc_auc'])} / {show(v['recall_at_fpr_0.05'])}" for v in labels.values())))
     names = list(labels)
     return table([*header, *(f"`{label}`: AUC / recall at 5 %" for label in names)], rows)
+
+
+def span_of(draws: list[float]) -> str:
+    return f"{show(min(draws))} – {show(max(draws))}" if len(draws) > 1 else "–"
 
 
 def compared(evaluation: dict) -> list[str]:
@@ -157,8 +162,10 @@ def compared(evaluation: dict) -> list[str]:
 def on_their_own(evaluation: dict) -> list[str]:
     if "without_ambience" not in evaluation:
         return []
-    said = ", ".join(f"{show(auc)} {'clean' if c == judging.CLEAN else f'at {c} dB'}" for c, auc in evaluation["without_ambience"].items())
-    return [f"By scores on their own, not beside the ambience, the ROC AUC would be {said}.", ""]
+    own = evaluation["without_ambience"]
+    said = ", ".join(f"{show(auc)} {'clean' if c == judging.CLEAN else f'at {c} dB'}" for c, auc in own["roc_auc"].items())
+    return [f"By scores on their own, not beside the ambience, the ROC AUC would be {said}; they are what is calibrated: expected error "
+            f"{show(own['expected_calibration_error'])}, Brier score {show(own['brier'])}.", ""]
 
 
 def short(evaluation: dict | None, form: str) -> str:

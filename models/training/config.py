@@ -189,7 +189,7 @@ SCHEMA = Section({
     "evaluation": Section({
         "noise_classes": many(text(LABEL, "a class"), 0, []),
         "snr_db": many(number(-60, 60), 0, []),
-        "draws": whole(1, 100, 4),  # each with other noise under the clips
+        "draws": whole(1, 100, 4),  # each with noise under the clips that is drawn anew
         "resamples": whole(10, 100_000, 2000),
     }),
 })

@@ -92,17 +92,19 @@ def fit_calibration(scores: np.ndarray, truth: np.ndarray) -> Calibration:
 @dataclass(frozen=True)
 class Ambience:
     """Scores of a clip's windows beside what is usual in that clip, as models/ambience.ts has it (`relativeToAll`): `weight` of the distance of their
-    median log-odds of an impact from `usual` is taken off."""
+    median log-odds of an impact, with `assumed` windows of `usual` among them, from `usual` is taken off."""
 
     weight: float
     usual: float
+    assumed: int
 
     def __call__(self, scores: np.ndarray) -> np.ndarray:
         """Scores [windows, labels], which add up to one as before."""
         before = log_odds(scores)
-        after = 1 / (1 + np.exp(self.weight * (np.median(before) - self.usual) - before))
-        impacts = scores[:, 1:] * (after * (1 + np.exp(-before)))[:, None]
-        return np.concatenate([1 - impacts.sum(axis=1, keepdims=True), impacts], axis=1)
+        after = before - self.weight * (np.median([self.usual] * self.assumed + list(before)) - self.usual)
+        sigmoid = lambda odds: 1 / (1 + np.exp(-odds))
+        factors = np.stack([sigmoid(-after) / sigmoid(-before)] + [sigmoid(after) / sigmoid(before)] * (scores.shape[1] - 1), axis=1)
+        return scores * factors
 
 
 def log_odds(scores: np.ndarray) -> np.ndarray:

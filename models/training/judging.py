@@ -88,7 +88,7 @@ def sound_of(number: int, run: Run, condition: str, draw: int, config: dict, cac
 
 def judge(model: onnx.ModelProto, run: Run, condition: str, draw: int, config: dict, cache: Path) -> Judged:
     """Scores of every clip that the run never met, by `model`; `condition` is `clean` or decibels over noise of its own fold, of which each `draw`
-    lays another recording under a clip."""
+    lays one under a clip that is drawn anew."""
     scorer = Scorer(model)
     names = [data.name_in_cache(clip) for clip in run.tested]
     text = repr((hashlib.sha256(model.graph.SerializeToString()).hexdigest(), names, condition, config["input"]["hop_s"],
@@ -163,7 +163,7 @@ def by_run(judged: list[Judged]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 def mean_auc(judged: list[Judged]) -> float:
     """ROC AUC, mean over runs and draws."""
-    return round(float(np.mean([figures.roc_auc(*j.group()) for j in judged])), 4)
+    return float(np.mean([figures.roc_auc(*j.group()) for j in judged]))
 
 
 def per_label(judged: list[Judged], labels: list[str]) -> dict:

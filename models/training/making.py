@@ -49,14 +49,15 @@ def make(runs: list[Run], trained: dict, clips: list[data.Clip], config: dict, a
         if not met:
             log("ambience: no clips were held out to tell what is usual, so scores count on their own")
         for m in made if met else []:
-            m.ambience = figures.Ambience(config["ambience"]["weight"], judging.usual(met, m.run))
+            assumed = round(config["ambience"]["assumed_s"] / config["input"]["hop_s"])
+            m.ambience = figures.Ambience(config["ambience"]["weight"], judging.usual(met, m.run), assumed)
     ambiences = {m.run.name: m.ambience for m in made}
     judged = {key: [judging.changed(j, ambiences[j.run.name]) for j in rows] for key, rows in own.items()}
 
     thresholds = config["thresholds"] or budgeted(judged.get((shipped, judging.CLEAN), []), config)
     evaluation = evaluate(judged, names, wanted, thresholds, made[0].ambience is not None, config) if judged else None
     if evaluation is not None and made[0].ambience is not None:
-        evaluation["without_ambience"] = {condition: judging.mean_auc(own[shipped, condition]) for condition in wanted}
+        evaluation["without_ambience"] = without_ambience(own, shipped, wanted)
     log("writing")
     parallel([lambda m=m: write(m, thresholds, evaluation, config, architecture, out, work) for m in made], jobs)
     sizes = {form: path_of(out, config, made[0].run, form, architecture).stat().st_size for form in names}
@@ -167,6 +168,17 @@ def evaluate(judged: dict, names: list[str], wanted: list[str], thresholds: dict
     return result
 
 
+def without_ambience(own: dict, shipped: str, wanted: list[str]) -> dict:
+    """ROC AUC by scores on their own, and how well those are calibrated: the graph's own scores."""
+    clean = own[shipped, judging.CLEAN]
+    sure, positive = np.concatenate([j.sure for j in clean]), np.concatenate([j.positive for j in clean])
+    return {
+        "roc_auc": {condition: judging.rounded(judging.mean_auc(own[shipped, condition])) for condition in wanted},
+        "expected_calibration_error": judging.rounded(figures.calibration_error(sure, positive)),
+        "brier": judging.rounded(figures.brier(sure, positive)),
+    }
+
+
 def difference(fp32: list[judging.Judged], int8: list[judging.Judged]) -> dict:
     """How far the windows' scores are apart, and the mean loss of ROC AUC (above zero: int8 is worse)."""
     apart = np.concatenate([np.abs(a - b).ravel() for x, y in zip(fp32, int8) for a, b in zip(x.windows, y.windows)])
@@ -234,7 +246,8 @@ def description(made: Made, form: str, thresholds: dict, reference: dict, evalua
                        "background_shift": made.calibration.background_shift,
                        "data": "the two most impact-like windows of every clip that the networks of the cross-validation never met"}
         if made.run.name == "final" and evaluation is not None:
-            calibration |= {k: evaluation[k] for k in ("expected_calibration_error", "brier")}
+            own = evaluation.get("without_ambience", evaluation)
+            calibration |= {k: own[k] for k in ("expected_calibration_error", "brier")}
         result["calibration"] = calibration
     if made.run.name == "final" and evaluation is not None:
         clean = evaluation["precisions"].get(form, {}).get(judging.CLEAN)

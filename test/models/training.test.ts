@@ -168,20 +168,25 @@ describe('the input features that drift is judged by', () => {
 
 test.skipIf(!isThere)(`scores beside a clip's ambience are what the training computes${missing}`, async () => {
   const random = new SeededRandom('ambience');
-  const windows = Array.from({ length: 17 }, () => {
-    const sure = 1 / (1 + Math.exp(random.between(-2, 14)));
-    const share = random.unit();
-    return [1 - sure, share * sure, (1 - share) * sure];
-  });
+  const clip = (length: number) =>
+    Array.from({ length }, () => {
+      const sure = 1 / (1 + Math.exp(random.between(-2, 14)));
+      const share = random.unit();
+      return [1 - sure, share * sure, (1 - share) * sure];
+    });
+  // Also clips that are little but a blow, and scores that no logarithm is taken of.
+  const clips = [clip(17), clip(1), clip(2), clip(5), [[0, 0.75, 0.25], [1, 0, 0], [1 - 1e-12, 1e-12, 0], ...clip(3)]];
   const ambience = { weight: 0.3, usual: -9.25, span_s: 5, assumed_s: 1.5 };
-  const given = JSON.stringify([ambience.weight, ambience.usual, windows]);
+  const given = JSON.stringify([ambience.weight, ambience.usual, 6, clips]);
   const { stdout } = await run(python, ['-B', join(import.meta.dirname, 'training/ambience.py'), given]);
-  const expected = (JSON.parse(stdout) as number[][]).flat();
-  const found = relativeToAll(Float32Array.from(windows.flat()), { ...testDescription(), events: { ambience } });
-  expect(found).toHaveLength(expected.length);
-  expected.forEach((score, i) => {
-    expect(found[i]).toBeCloseTo(score, 6);
-  });
+  for (const [i, expected] of (JSON.parse(stdout) as number[][][]).entries()) {
+    const scores = Float32Array.from(clips[i]?.flat() ?? []);
+    const found = relativeToAll(scores, { ...testDescription(), events: { ambience } });
+    expect(found).toHaveLength(expected.flat().length);
+    expected.flat().forEach((score, k) => {
+      expect(found[k]).toBeCloseTo(score, 6);
+    });
+  }
 });
 
 describe.skipIf(!isThere)(`the training${missing}`, () => {

@@ -1,4 +1,4 @@
-"""Prints scores of a clip's windows beside its ambience, as the training judges them: [weight, usual, scores] as JSON in and scores out."""
+"""Prints scores of clips' windows beside their ambience, as the training judges them: [weight, usual, assumed, clips] as JSON in and scores out."""
 
 import json
 import sys
@@ -9,5 +9,6 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "models/training"))
 import figures  # noqa: E402
 
-weight, usual, scores = json.loads(sys.argv[1])
-print(json.dumps(figures.Ambience(weight, usual)(np.array(scores)).tolist()))
+weight, usual, assumed, clips = json.loads(sys.argv[1])
+ambience = figures.Ambience(weight, usual, assumed)
+print(json.dumps([ambience(np.array(scores)).tolist() for scores in clips]))
