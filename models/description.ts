@@ -98,7 +98,9 @@ export const modelDescriptionSchema = z
       .refine((labels) => new Set(labels).size === labels.length, 'labels must differ'),
     thresholds: z
       .record(z.string(), ratio)
-      .describe('sureness of any impact from which a window counts, when this label is the likeliest'),
+      .describe(
+        'sureness of any impact, beside the ambience, from which a window counts when this label is the likeliest',
+      ),
     metrics: z.array(z.string().min(1)).describe('metrics that a benchmark of this model computes'),
     drift_reference: driftReference,
     training_run: trainingRun,

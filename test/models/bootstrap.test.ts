@@ -68,4 +68,9 @@ test('intervals of clip figures hold the figures, and are narrower with more cli
     return high - low;
   };
   expect(width(400)).toBeLessThan(width(50));
+  // Clips are drawn with all that was made of them: saying the same four times makes nothing surer.
+  const made = clips(100);
+  const options = { count: 300, seed: 1 };
+  const once = intervalsOf([made.map((clip) => [clip])], options);
+  expect(intervalsOf([made.map((clip) => [clip, clip, clip, clip])], options)).toEqual(once);
 });

@@ -148,6 +148,28 @@ describe('the impact detector', () => {
     ).toThrow(/1 to 64/);
   });
 
+  test('forgets the ambience with the sound before a gap, and tells windows as they are judged', async () => {
+    const ambience = { weight: 0.5, usual: -4, span_s: 3, assumed_s: 1 };
+    const raps = Array.from({ length: 40 }, (_, i) => [0.2 + i / 4, 0.6] as const);
+    const pcm = street(10, raps);
+    const judged: number[] = [];
+    const onScores = (scores: Float32Array, _startNs: bigint, _samples: Float32Array, relative: Float32Array) => {
+      expect((scores[1] ?? 0) + (scores[2] ?? 0)).toBeCloseTo(1 - (scores[0] ?? 0), 5);
+      judged.push(1 - (relative[0] ?? 0));
+    };
+    const options = { sampleRateHz: RATE, channels: 2, onScores };
+    const detector = new ImpactDetector(loudness, { ...testDescription(), events: { ambience } }, options);
+    await detector.push(pcm, START_NS);
+    const once = judged.splice(0);
+    expect(once.at(-1)).toBeLessThan(0.5 * (once[0] ?? 0));
+    await detector.push(pcm, START_NS + 60_000_000_000n);
+    expect(judged).toEqual(once);
+    judged.length = 0;
+    await detector.flush();
+    await detector.push(pcm, START_NS + 70_000_000_000n);
+    expect(judged).toEqual(once);
+  });
+
   test("follows the description's times: what is merged, and when an event is sure", async () => {
     const knocks = [1.5, 2.0, 2.5].map((at) => [at, 0.7] as const);
     const pcm = street(5, knocks, 0.02);

@@ -214,11 +214,15 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
     const card = await readFile(join(once, 'small.md'), 'utf8');
     expect(card).toContain('| ROC AUC ');
     expect(card).toContain('What int8 costs:');
+    expect(card).toMatch(/\| 0 dB +\| int8 \| [^|]+ \| 0\.\d+ – [01]\.\d+ +\|/);
+    expect(card).toContain('By scores on their own, not beside the ambience, the ROC AUC would be');
     expect(card).toContain('| Smith, A. | door_knock | CC-BY |');
 
     for (const precision of ['fp32', 'int8'] as const) {
       const model = await readModel(join(once, `small.${precision}.onnx`));
       expect(model.description).toMatchObject({ precision, training_run: { folds: [1] } });
+      expect(model.description.events?.ambience).toMatchObject({ weight: 0.4, span_s: 5, assumed_s: 1.5 });
+      expect(model.description.events?.ambience?.usual).toBeLessThan(0);
       const names = model.description.drift_reference.histograms.map((h) => h.feature);
       expect(names.slice(0, 5)).toEqual([...Object.keys(FEATURE_EDGES), 'score:background']);
       await expectProbabilities(model);
