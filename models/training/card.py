@@ -80,7 +80,8 @@ def about(config: dict, architecture, clips: list, thresholds: dict, sizes: dict
         ("calibration", "none" if calibration is None else
          f"temperature {calibration.temperature:g} and a shift of background's logit by {calibration.background_shift:g}, in the graph"),
         ("ambience", "none: scores count on their own" if ambience is None else
-         f"{ambience.weight:g} of what the log-odds of an impact around a window are over {ambience.usual:g} is taken off the window's"),
+         f"{ambience.weight:g} of what the log-odds of an impact around a window are over {ambience.usual:g} is taken off the window's; around it are "
+         f"{config['ambience']['span_s']:g} s up to it (here: the whole clip) and {config['ambience']['assumed_s']:g} s of that usual value"),
         ("files", ", ".join(f"{form} {size / 1e6:.2f} MB" for form, size in sizes.items())
          + ("" if len(architecture.PRECISIONS) > 1 else "; trees compare numbers and have no int8 form")),
         ("seed", str(config["seed"])),
@@ -172,7 +173,7 @@ def short(evaluation: dict | None, form: str) -> str:
     if evaluation is None:
         return "no fold was held out, so nothing was judged: see folds and data.held_out"
     mean = evaluation["precisions"][form][judging.CLEAN]["mean"]
-    return f"{form}: " + ", ".join(f"{k} {v[0]:.4f} ({v[1]:.4f} – {v[2]:.4f})" for k, v in mean.items())
+    return f"{form}: " + ", ".join(f"{k} {show(v[0])} ({show(v[1])} – {show(v[2])})" for k, v in mean.items())
 
 
 def table(header: list[str], rows: list) -> list[str]:

@@ -53,7 +53,14 @@ def bootstrap(groups: list[tuple[np.ndarray, np.ndarray]], statistic, resamples:
         kinds = [np.flatnonzero(positive), np.flatnonzero(~positive)]
         picks = [np.concatenate([k[random.integers(0, len(k), len(k))] for k in kinds if len(k)]) for _ in range(resamples)]
         drawn.append([statistic(scores[..., i], positive[i]) for i in picks])
-    return np.mean(drawn, axis=0)
+    return mean_of_known(drawn)
+
+
+def mean_of_known(rows: list) -> np.ndarray:
+    """Mean over the first axis of what is a number: a fold without impacts has no ROC AUC. NaN where nothing is."""
+    values = np.array(rows, float)
+    known = ~np.isnan(values)
+    return np.where(known, values, 0).sum(axis=0) / np.where(known.any(axis=0), known.sum(axis=0), np.nan)
 
 
 def interval(values: np.ndarray, share: float = 0.95) -> tuple[np.ndarray, np.ndarray]:

@@ -148,8 +148,8 @@ def summary(judged: list[Judged], labels: list[str], resamples: int, seed: int) 
                 **{f"recall_at_fpr_{fpr:g}": (lambda s, p, fpr=fpr: figures.recall_at(s, p, fpr)) for fpr in figures.FPRS}}
     together = lambda s, p: np.mean([[measure(draw, p) for measure in measures.values()] for draw in s], axis=0)
     by_fold = {name: dict(zip(measures, map(rounded, together(*group)))) for name, group in groups.items()}
-    values = np.mean([together(*g) for g in groups.values()], axis=0)
-    each = np.mean([[figures.roc_auc(draw, p) for draw in s] for s, p in groups.values()], axis=0)
+    values = figures.mean_of_known([together(*g) for g in groups.values()])
+    each = figures.mean_of_known([[figures.roc_auc(draw, p) for draw in s] for s, p in groups.values()])
     low, high = figures.interval(figures.bootstrap(list(groups.values()), together, resamples, seed))
     mean = {name: [rounded(v), rounded(a), rounded(b)] for name, v, a, b in zip(measures, values, low, high)}
     return {"by_fold": by_fold, "mean": mean, "roc_auc_of_draws": [rounded(value) for value in each]}
@@ -162,8 +162,8 @@ def by_run(judged: list[Judged]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
 
 
 def mean_auc(judged: list[Judged]) -> float:
-    """ROC AUC, mean over runs and draws."""
-    return float(np.mean([figures.roc_auc(*j.group()) for j in judged]))
+    """ROC AUC, mean over the draws and the runs that have one."""
+    return float(figures.mean_of_known([[figures.roc_auc(*j.group())] for j in judged])[0])
 
 
 def per_label(judged: list[Judged], labels: list[str]) -> dict:

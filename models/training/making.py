@@ -1,5 +1,6 @@
 """From trained parts to the files: graphs, temperature, int8, thresholds, descriptions, figures and the card."""
 
+import math
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ def make(runs: list[Run], trained: dict, clips: list[data.Clip], config: dict, a
         if not met:
             log("ambience: no clips were held out to tell what is usual, so scores count on their own")
         for m in made if met else []:
-            assumed = round(config["ambience"]["assumed_s"] / config["input"]["hop_s"])
+            assumed = math.floor(config["ambience"]["assumed_s"] / config["input"]["hop_s"] + 0.5)  # as Math.round in models/ambience.ts
             m.ambience = figures.Ambience(config["ambience"]["weight"], judging.usual(met, m.run), assumed)
     ambiences = {m.run.name: m.ambience for m in made}
     judged = {key: [judging.changed(j, ambiences[j.run.name]) for j in rows] for key, rows in own.items()}
