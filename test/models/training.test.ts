@@ -199,6 +199,25 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
 
+  test('finishes its card where the clips held out have no impact: figures that there are not are shown as –', async () => {
+    const calm = join(folder, 'calm');
+    await makeClips(calm);
+    const rows = (await readFile(join(calm, 'clips.csv'), 'utf8')).split('\n');
+    await writeFile(join(calm, 'clips.csv'), rows.filter((row) => !/,2,[^,]+,impact,/.test(row)).join('\n'));
+    const settings = await small('impact', {});
+    const architecture = { name: 'ds_cnn', networks: 1, stem: 4, blocks: [[8, 2]], dropout: 0.1 };
+    const optimiser = { ...(settings.optimiser as Settings), steps: 2, batch: 16 };
+    const quantization = { ...(settings.quantization as Settings), windows: 16 };
+    const tiny = { ...settings, architecture, optimiser, quantization };
+    const { code, out, told } = await train(join(folder, 'calm-out'), tiny, calm);
+    expect({ code, told }).toMatchObject({ code: 0 });
+    expect(told).toContain('roc_auc – (– – –)');
+    expect(await readFile(join(out, 'small.md'), 'utf8')).toMatch(/\| ROC AUC +\| – +\| – – –/);
+    const card = JSON.parse(await readFile(join(out, 'card/small.json'), 'utf8'));
+    expect(card.precisions.int8['0'].roc_auc_of_draws).toEqual([null, null, null, null]);
+    expect(card.without_ambience.roc_auc).toEqual({ clean: null, '0': null });
+  });
+
   test('makes networks, both forms and a card in one command, and the same bytes from the same seed', async () => {
     const settings = await small('impact', {});
     const architecture = { name: 'ds_cnn', networks: 1, stem: 4, blocks: [[8, 2]], dropout: 0.1 };
