@@ -47,6 +47,7 @@ export class ChunkQueue {
   #endNs: bigint | null = null;
   #windowS = USUAL_WINDOW_S;
   #hopS: number | null = null;
+  #ambienceS = 0;
   #processed = 0;
   #missed = 0;
   /** Given up behind what the process still has. */
@@ -75,10 +76,11 @@ export class ChunkQueue {
     return this.#missed;
   }
 
-  /** What the model that listens from now on hears, in seconds. */
-  setGrid(windowS: number, hopS: number): void {
+  /** What the model that listens from now on hears, in seconds: a window, each hop, beside the ambience of so much sound before it. */
+  setGrid(windowS: number, hopS: number, ambienceS: number): void {
     this.#windowS = windowS;
     this.#hopS = hopS;
+    this.#ambienceS = ambienceS;
     this.ledger.setGrid(windowS, hopS);
   }
 
@@ -128,10 +130,11 @@ export class ChunkQueue {
   }
 
   /**
-   * Makes ready for another process: what was heard last comes again, from where a window began. `died`: the process before died, with
-   * what it had.
+   * Makes ready for another process: what was undecided comes again, and before it what its ambience is made of, from where a window
+   * began. `died`: the process before died, with what it had. Returns the time, of the monotonic clock, before which all was decided.
    */
-  rewind(died: boolean): void {
+  rewind(died: boolean): bigint | null {
+    const last = this.#heard.at(-1);
     if (died) for (const queued of this.#queue.slice(0, this.#sent)) queued.deaths += 1;
     this.#sent = 0;
     this.#lastSent = null;
@@ -142,6 +145,11 @@ export class ChunkQueue {
     this.#queue.splice(0, this.#queue.length, ...all.filter(({ deaths }) => deaths < MAX_DEATHS));
     this.#giveUp(deadly);
     this.#settle();
+    return last === undefined ? null : last.endNs - BigInt(Math.round(this.#undecidedS * 1e9));
+  }
+
+  get #undecidedS(): number {
+    return this.#windowS + UNDECIDED_S + GRID_SLACK_S;
   }
 
   /** Of what was heard last, that which begins where a window did, so that the next process cuts the same windows. */
@@ -157,7 +165,7 @@ export class ChunkQueue {
   #keptChunks(latest: QueuedChunk | undefined): number {
     if (latest === undefined) return 0;
     const { frames, sampleRateHz } = latest.chunk;
-    return Math.ceil(((this.#windowS + UNDECIDED_S + GRID_SLACK_S) * sampleRateHz) / frames);
+    return Math.ceil(((this.#undecidedS + this.#ambienceS) * sampleRateHz) / frames);
   }
 
   #freshSent(): number {

@@ -32,9 +32,17 @@ export async function openHearing(setup: DetectorSetup): Promise<Hearing> {
   const finder = setup.mount === null ? null : new DirectionFinder({ sampleRateHz, channels, mount: setup.mount });
   // A model that cannot score is found out here, and the first run, which is slow, is over before sound comes.
   await session.run(new Float32Array(lengthsInSamples(description.input).window), 1);
-  const { name, version, precision, input, drift_reference } = description;
+  const { name, version, precision, input, events, drift_reference } = description;
+  const { window_s, hop_s } = input;
   return {
-    about: { model: { name, version }, precision, window_s: input.window_s, hop_s: input.hop_s, drift_reference },
+    about: {
+      model: { name, version },
+      precision,
+      window_s,
+      hop_s,
+      ambience_s: events?.ambience?.span_s,
+      drift_reference,
+    },
     push: async (pcm, firstSampleNs) => {
       finder?.push(pcm, firstSampleNs);
       return located(await detector.push(pcm, firstSampleNs), finder);

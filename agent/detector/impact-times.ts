@@ -10,6 +10,7 @@ const REPEAT_NS = 300_000_000n;
 export class ImpactTimes {
   readonly #stamps: Stamp[] = [];
   #lastOnsetNs: bigint | null = null;
+  #decidedNs: bigint | null = null;
   #count = 0;
 
   /** Impacts taken. */
@@ -23,11 +24,18 @@ export class ImpactTimes {
     if (this.#stamps.length > CAPACITY) this.#stamps.splice(0, this.#stamps.length - CAPACITY);
   }
 
+  /** Before this time of the monotonic clock it is decided where impacts were: what is found there from now on is none. */
+  decided(untilNs: bigint | null): void {
+    if (untilNs !== null && (this.#decidedNs === null || untilNs > this.#decidedNs)) this.#decidedNs = untilNs;
+  }
+
   /**
    * The stamp of an impact that begins at `onsetNs` of the monotonic clock, reckoned from the chunk it falls in: across a step of the
-   * clock it is the time of the recorded sound, whichever side that is on. Null for one that was taken before, and before any sound.
+   * clock it is the time of the recorded sound, whichever side that is on. Null for one that was taken or decided before, and before any
+   * sound.
    */
   take(onsetNs: bigint): Stamp | null {
+    if (this.#decidedNs !== null && onsetNs < this.#decidedNs) return null;
     if (this.#lastOnsetNs !== null && onsetNs < this.#lastOnsetNs + REPEAT_NS) return null;
     const stamp = this.#stamps.findLast((each) => each.monotonicNs <= onsetNs) ?? this.#stamps[0];
     if (stamp === undefined) return null;

@@ -239,7 +239,7 @@ export class DetectorSupervisor {
     this.#next = null;
     this.#active = next;
     this.#setup = next.setup;
-    this.#queue.rewind(false);
+    this.#impacts.decided(this.#queue.rewind(false));
     void before?.child.end();
     next.resolve();
   }
@@ -261,7 +261,7 @@ export class DetectorSupervisor {
     from.ready = true;
     if (from === this.#next) this.#takeOver(this.#next);
     this.#model = report.model;
-    this.#queue.setGrid(report.window_s, report.hop_s);
+    this.#queue.setGrid(report.window_s, report.hop_s, report.ambience_s ?? 0);
     const { kind: _, ...about } = report;
     this.#listener.ready?.(about);
     this.#tellOk();
@@ -362,7 +362,7 @@ export class DetectorSupervisor {
     if (this.#ticker === null) return;
     this.#restarts[reason] += 1;
     this.#pauses.lost(lost.fresh >= SETTLED_CHUNKS, this.#ticks);
-    this.#queue.rewind(true);
+    this.#impacts.decided(this.#queue.rewind(true));
     const { failedStarts } = this.#pauses;
     const pause = this.#pauses.pauseMs >= 1_000 ? `; the next start is in ${this.#pauses.pauseMs / 1_000} s` : '';
     const cure = failedStarts > 1 ? 'Run fender doctor: the model file may be missing or unfit for this machine.' : '';

@@ -42,6 +42,8 @@ export interface ReadyReport {
   /** Length of a window and distance of neighbouring ones, in seconds. */
   readonly window_s: number;
   readonly hop_s: number;
+  /** Length of sound that the ambience is made of, in seconds; absent where scores count on their own. */
+  readonly ambience_s?: number | undefined;
   readonly drift_reference: DriftReference;
 }
 
@@ -74,13 +76,14 @@ export function parseReport(line: string): DetectorReport | null {
 type Said = Readonly<Record<string, unknown>>;
 
 const CHECKS: Readonly<Record<string, (said: Said) => boolean>> = {
-  ready: ({ model, precision, window_s, hop_s, drift_reference }) =>
+  ready: ({ model, precision, window_s, hop_s, ambience_s, drift_reference }) =>
     isRecord(model) &&
     isText(model.name) &&
     isText(model.version) &&
     (precision === undefined || precision === 'fp32' || precision === 'int8') &&
     isPositive(window_s) &&
     isPositive(hop_s) &&
+    (ambience_s === undefined || isPositive(ambience_s)) &&
     isRecord(drift_reference) &&
     isHistograms(drift_reference.histograms) &&
     isThresholds(drift_reference.thresholds),

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ChunkQueue } from '../../../agent/detector/chunk-queue.ts';
+import { ImpactTimes } from '../../../agent/detector/impact-times.ts';
 import type { AudioChunk } from '../../../drivers/sample.ts';
 
 const RATE = 48_000;
@@ -55,7 +56,7 @@ const dueIn = (chunks: number) => Math.floor((chunks * 0.1 - WINDOW_S) / HOP_S +
 
 function listening(capacity = 30): ChunkQueue {
   const queue = new ChunkQueue(capacity);
-  queue.setGrid(WINDOW_S, HOP_S);
+  queue.setGrid(WINDOW_S, HOP_S, 0);
   return queue;
 }
 
@@ -120,6 +121,34 @@ describe('windows scored and missed', () => {
     work(queue, hearer);
     expect(queue.ledger.scored).toBe(2 * dueIn(20));
     expect(queue.ledger.missed).toBe(0);
+  });
+
+  it('a process that takes over hears the ambience of what was undecided, and where all before is decided is told', () => {
+    const queue = new ChunkQueue(30);
+    queue.setGrid(WINDOW_S, HOP_S, 5);
+    const hearer = new SimulatedProcess();
+    for (let index = 0; index < 100; index += 1) {
+      queue.push(chunk(index));
+      work(queue, hearer);
+    }
+    const decidedNs = queue.rewind(false);
+    // Heard until 10 s: a window of 1 s, 0.6 s until an event is sure, and 0.5 s of slack are undecided.
+    expect(decidedNs).toBe(7_900_000_000n);
+    const again = queue.next(1)?.stamp.monotonicNs ?? 0n;
+    expect(Number(again)).toBeGreaterThanOrEqual(2.9e9);
+    expect(Number(again)).toBeLessThanOrEqual(3.4e9);
+  });
+
+  it('an impact that is found again where all was decided is none', () => {
+    const impacts = new ImpactTimes();
+    for (let index = 0; index < 100; index += 1) impacts.sound(chunk(index).stamp);
+    expect(impacts.take(2_000_000_000n)).toMatchObject({ capturedAtNs: 2_000_000_000n });
+    impacts.decided(7_900_000_000n);
+    impacts.decided(5_000_000_000n);
+    impacts.decided(null);
+    expect(impacts.take(7_800_000_000n)).toBeNull();
+    expect(impacts.take(8_000_000_000n)).toMatchObject({ capturedAtNs: 8_000_000_000n });
+    expect(impacts.count).toBe(2);
   });
 
   it('only sound that was with two dying processes is given up, not its neighbours', () => {
