@@ -86,6 +86,9 @@ def about(config: dict, architecture, clips: list, thresholds: dict, sizes: dict
          + ("" if len(architecture.PRECISIONS) > 1 else "; trees compare numbers and have no int8 form")),
         ("seed", str(config["seed"])),
     ]
+    if "committee" in config:
+        rows.insert(3, ("committee", f"{config['committee']['members']} other networks that learned from the same clips: what they agree on is "
+                                     f"{config['committee']['weight']:g} of what every window was to be named"))
     if "distillation" in config:
         rows.insert(3, ("teacher", config["distillation"]["source"]))
     return table(["", ""], rows)

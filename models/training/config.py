@@ -133,6 +133,13 @@ OPTIMISER = Section({
     "label_smoothing": number(0, 0.5, 0.0),
 }, optional=True)
 
+# Others that are trained ahead on the same clips; the shipped network learns from what they say together. Takes about three times as long.
+COMMITTEE = Section({
+    "members": whole(1, 16),
+    "steps": whole(1, 1_000_000),
+    "weight": RATIO,  # share of what they say in the targets
+}, optional=True)
+
 DISTILLATION = Section({
     "teacher": text(r"[^/]+", "the name of an ONNX file in the cache folder"),
     "sha256": text(r"[0-9a-f]{64}", "64 hexadecimal digits"),
@@ -175,6 +182,7 @@ SCHEMA = Section({
     "generated": Field("a list of renderings", lambda v: isinstance(v, list), []),
     "architecture": Field("a mapping with a name", lambda v: isinstance(v, dict)),
     "optimiser": OPTIMISER,
+    "committee": COMMITTEE,
     "distillation": DISTILLATION,
     "quantization": Section({
         "precision": one_of("int8", "none"),
@@ -268,6 +276,7 @@ def _together(config: dict, problems: list[str]) -> None:
     if config["architecture"]["name"] == "ds_cnn":
         expect("optimiser" in config, "optimiser", "settings of the optimiser for ds_cnn", None)
     else:
+        expect("committee" not in config, "committee", "no such setting for trees", config.get("committee"))
         expect(config["quantization"]["precision"] == "none", "quantization.precision", "none: trees have no int8", config["quantization"]["precision"])
 
 

@@ -1,5 +1,5 @@
 """Training of the networks: first, once for all runs, a common start that learns the teacher's answers to sounds that are never
-held out; from there each network on its own folds."""
+held out; from there each network on its own folds. With a committee, networks that are shipped learn from others of the same folds too."""
 
 import hashlib
 import json
@@ -22,8 +22,10 @@ CODE = ("frontend", "net", "augment", "sampler", "distill", "generated", "core")
 
 
 def stages(config: dict) -> list[list[str]]:
-    """Names of the networks to train; those of one stage may be trained at once, a later stage may use the earlier."""
-    return [[f"net-{i}" for i in range(config["architecture"]["networks"])]]
+    """Names of the networks to train: the committee's members, if there is one, then those of the model, which learn from the members."""
+    members = [f"member-{i}" for i in range(config["committee"]["members"])] if "committee" in config else []
+    nets = [f"net-{i}" for i in range(config["architecture"]["networks"])]
+    return [members, nets] if members else [nets]
 
 
 def prepare(clips: list[Clip], config: dict, work: Work, jobs: int) -> None:
@@ -34,11 +36,13 @@ def prepare(clips: list[Clip], config: dict, work: Work, jobs: int) -> None:
 
 
 def train_part(part: str, clips: list[Clip], config: dict, seed: int, work: Work, log, earlier: dict) -> dict:
-    """Trains the network `part`; what is returned is kept by torch.save."""
+    """Trains the network `part`; what is returned is kept by torch.save. `earlier`: the members of the committee, if `part` learns from one."""
     sampler = Sampler(list(open_pools(clips, config, work, 1).values()), config, seed)
     log(f"{len(sampler.kind)} windows: " + ", ".join(f"{(sampler.kind == i).sum()} {k}" for i, k in enumerate(KINDS)))
     wanted = targets(sampler, config, seed, log)
-    pupil = train_one(sampler, wanted, config, config["optimiser"]["steps"], seed, log, common_start(clips, config, work, log))
+    steps = config["committee"]["steps"] if part.startswith("member") else config["optimiser"]["steps"]
+    members = [network.restored(saved["weights"], len(sampler.classes), config["architecture"]) for saved in earlier.values()]
+    pupil = train_one(sampler, wanted, config, steps, seed, log, common_start(clips, config, work, log), members)
     return {"weights": pupil.net.state_dict(), "classes": sampler.classes, "labels_of_classes": sampler.labels_of_classes}
 
 
@@ -76,21 +80,36 @@ def targets(sampler: Sampler, config: dict, seed: int, log) -> torch.Tensor:
     return torch.where(sampler.labelled[:, None], (1 - part) * sampler.target + part * said, said)
 
 
-def losses(pupil: network.Pupil, sampler: Sampler, wanted: torch.Tensor | None, config: dict) -> list[torch.Tensor]:
+def losses(pupil: network.Pupil, sampler: Sampler, wanted: torch.Tensor | None, config: dict, members: list) -> list[torch.Tensor]:
     """Of one batch: naming the fine classes (if `wanted`), copying the teacher's embedding, copying its tags (if there is one)."""
     power, at = sampler.batch(config["optimiser"]["batch"])
     first = int(torch.randint(max(network.VIEWS) + 1, ()))
-    fine, embedding, tags = pupil(network.channels(network.features(power))[:, :, first : first + network.VIEW_FRAMES])
+    x = network.channels(network.features(power))[:, :, first : first + network.VIEW_FRAMES]
+    fine, embedding, tags = pupil(x)
     parts = []
     if wanted is not None:
-        parts.append(functional.cross_entropy(fine, wanted[at], label_smoothing=config["optimiser"]["label_smoothing"]))
+        smoothing = config["optimiser"]["label_smoothing"]
+        goal = (1 - smoothing) * wanted[at] + smoothing / wanted.shape[1]
+        if members:
+            part = config["committee"]["weight"]
+            goal = (1 - part) * goal + part * agreed(members, x)
+        parts.append(functional.cross_entropy(fine, goal))
     if teacher := config.get("distillation"):
         parts.append(teacher["embedding"] * functional.smooth_l1_loss(embedding, sampler.embedding[at] / pupil.scale))
         parts.append(teacher["tags"] * functional.binary_cross_entropy_with_logits(tags, torch.sigmoid(sampler.logits[at])))
     return parts
 
 
-def train_one(sampler: Sampler, wanted: torch.Tensor | None, config: dict, steps: int, seed: int, log, start: dict | None) -> network.Pupil:
+@torch.no_grad()
+def agreed(members: list, x: torch.Tensor) -> torch.Tensor:
+    """What the committee says of the same damaged windows `x` [n, classes]: the normalised geometric mean of its members' probabilities. It knows
+    how well a sound can be heard in its noise, which its label does not, and errs less than any member (ensemble distillation: Hinton and
+    others, 2015)."""
+    return torch.softmax(torch.stack([functional.log_softmax(member(x), dim=1) for member in members]).mean(dim=0), dim=1)
+
+
+def train_one(sampler: Sampler, wanted: torch.Tensor | None, config: dict, steps: int, seed: int, log, start: dict | None,
+              members: tuple | list = ()) -> network.Pupil:
     """Trains with AdamW on a cosine schedule, from the weights `start` if given; returns the moving average of the weights (Polyak),
     in eval mode."""
     torch.manual_seed(seed)
@@ -109,7 +128,7 @@ def train_one(sampler: Sampler, wanted: torch.Tensor | None, config: dict, steps
         warm = min(1, (step + 1) / 60)
         for group in optimizer.param_groups:
             group["lr"] = settings["learning_rate"] * warm * (0.5 + 0.5 * math.cos(math.pi * step / steps))
-        parts = losses(pupil, sampler, wanted, config)
+        parts = losses(pupil, sampler, wanted, config, members)
         optimizer.zero_grad()
         sum(parts).backward()
         torch.nn.utils.clip_grad_norm_(pupil.parameters(), 2)

@@ -141,9 +141,8 @@ def build(saved: list[dict], config: dict) -> onnx.ModelProto:
     g = Graph()
     views, parts = add_views(g, add_channels(g, add_front_end(g))), []
     for i, part in enumerate(saved):
-        model = network.ImpactNet(len(classes), config["architecture"]["stem"], config["architecture"]["blocks"], 0)
-        model.load_state_dict(part["weights"])
-        parts.append(add_network(g, model.eval(), views, f"net{i}"))
+        model = network.restored(part["weights"], len(classes), config["architecture"])
+        parts.append(add_network(g, model, views, f"net{i}"))
     total = g.node("Sum", parts, "fine") if len(parts) > 1 else parts[0]
     # [views × batch, classes] → [views, batch, classes] → mean over the views
     apart = g.node("Reshape", [total, g.weight("views/apart", np.array([len(network.VIEWS), -1, len(classes)], np.int64))], "by_view")

@@ -63,6 +63,13 @@ class ImpactNet(nn.Module):
         return self.head(self.dropout(self.pooled(x)))
 
 
+def restored(weights: dict, classes: int, architecture: dict) -> ImpactNet:
+    """A trained network in eval mode; `architecture`: the configuration's section."""
+    model = ImpactNet(classes, architecture["stem"], architecture["blocks"], 0)
+    model.load_state_dict(weights)
+    return model.eval()
+
+
 class Pupil(nn.Module):
     """An ImpactNet with two heads that copy the teacher's answers; they are thrown away after the training."""
 

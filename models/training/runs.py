@@ -18,7 +18,7 @@ import generated
 
 HERE = Path(__file__).resolve().parent
 # Settings that decide what is trained; the others only decide what is made of it.
-SETTINGS = ("seed", "labels", "classes", "augmentation", "generated", "architecture", "optimiser", "distillation")
+SETTINGS = ("seed", "labels", "classes", "augmentation", "generated", "architecture", "optimiser", "distillation", "committee")
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def train_all(runs: list[Run], config: dict, architecture, work: data.Work, jobs
         earlier = [part for before in stages[:number] for part in before]
         todo = [(run, part) for run in runs for part in stage if not (folders[run.name] / f"{part}.pt").exists()]
         log(f"training: stage {number + 1} of {len(stages)}, {len(stage) * len(runs)} parts, {len(todo)} of them new")
-        tasks = [_Task(architecture, run, part, stage.index(part), config, work, folders[run.name], earlier) for run, part in todo]
+        tasks = [_Task(architecture, run, part, len(earlier) + stage.index(part), config, work, folders[run.name], earlier) for run, part in todo]
         for done, name in enumerate(in_processes(tasks, jobs), 1):
             log(f"trained {name} ({done} of {len(todo)}, {time.time() - began:.0f} s)")
     return {run.name: [torch.load(folders[run.name] / f"{part}.pt", weights_only=False) for part in stages[-1]] for run in runs}

@@ -88,7 +88,7 @@ type Settings = Record<string, unknown>;
 /** The shipped configuration made so small that it trains in a second or two. */
 async function small(name: 'impact' | 'trees', changes: Settings): Promise<Settings> {
   const shipped = parse(await readFile(join(TRAINING, `${name}.yaml`), 'utf8')) as Record<string, Settings>;
-  const { distillation: _, ...rest } = shipped;
+  const { distillation: _teacher, committee: _members, ...rest } = shipped;
   return {
     ...rest,
     name: 'small',
@@ -246,6 +246,29 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
       expect(names.slice(0, 5)).toEqual([...Object.keys(FEATURE_EDGES), 'score:background']);
       await expectProbabilities(model);
     }
+  }, 300_000);
+
+  test('lets the network learn from a committee that is trained ahead and is not part of the file', async () => {
+    const settings = await small('impact', {});
+    const tiny = {
+      ...settings,
+      architecture: { name: 'ds_cnn', networks: 1, stem: 4, blocks: [[8, 2]], dropout: 0.1 },
+      optimiser: { ...(settings.optimiser as Settings), steps: 4, batch: 16 },
+      quantization: { ...(settings.quantization as Settings), windows: 16 },
+    };
+    // Only by way of its members can the number of their steps change the network.
+    const committees = [undefined, { members: 2, steps: 2, weight: 0.5 }, { members: 2, steps: 3, weight: 0.5 }];
+    const models: Model[] = [];
+    for (const [i, committee] of committees.entries()) {
+      const { code, out, told } = await train(join(folder, `committee-${i}`), { ...tiny, committee }, clips);
+      expect({ code, told }).toMatchObject({ code: 0 });
+      if (committee !== undefined) expect(told).toContain('training: stage 1 of 2, 2 parts');
+      expect((await readFile(join(out, 'small.md'), 'utf8')).includes('| committee')).toBe(committee !== undefined);
+      models.push(await readModel(join(out, 'small.fp32.onnx')));
+    }
+    const [alone, two, three] = models.map(({ bytes }) => bytes) as [Uint8Array, Uint8Array, Uint8Array];
+    expect(Buffer.compare(two, three)).not.toBe(0);
+    expect(Math.abs(two.byteLength - alone.byteLength)).toBeLessThan(1000);
   }, 300_000);
 
   test('makes trees, one ensemble for each held-out fold, calibrated on clips that each never met', async () => {
