@@ -240,7 +240,7 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
     for (const precision of ['fp32', 'int8'] as const) {
       const model = await readModel(join(once, `small.${precision}.onnx`));
       expect(model.description).toMatchObject({ precision, training_run: { folds: [1] } });
-      expect(model.description.events?.ambience).toMatchObject({ weight: 0.4, span_s: 5, assumed_s: 1.5 });
+      expect(model.description.events?.ambience).toMatchObject({ weight: 0.3, span_s: 5, assumed_s: 1.5 });
       expect(model.description.events?.ambience?.usual).toBeLessThan(0);
       const names = model.description.drift_reference.histograms.map((h) => h.feature);
       expect(names.slice(0, 5)).toEqual([...Object.keys(FEATURE_EDGES), 'score:background']);
