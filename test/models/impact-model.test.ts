@@ -150,7 +150,7 @@ describe.skipIf(reason !== '')(`the shipped model on real clips it never met${re
     expect(int8.streets.at(-1)?.onset_error_s?.p95).toBeLessThanOrEqual(FLOORS.blowOnsetP95S);
   });
 
-  test('hears a single blow in real engine sound at 10 dB as one event (4 of 8 so far: its weak side)', async () => {
+  test('hears a single blow in real engine sound at 10 dB as one event (6 of 8 so far)', async () => {
     const clips = (await readClips(CLIPS)).filter(({ fold }) => fold === '4');
     const ofClass = (name: string) => clips.filter((clip) => clip.class === name);
     const sound = (clip: Clip) => decodeClip(clip.path, RATE);
@@ -163,7 +163,7 @@ describe.skipIf(reason !== '')(`the shipped model on real clips it never met${re
     const heard = blows.map((_, k) => near((k + 1) * 4));
     console.log(`blows heard: ${heard.join(' ')}, events in all: ${found.length}`);
     expect(Math.max(...heard)).toBe(1);
-    expect(heard.filter((count) => count === 1).length).toBeGreaterThanOrEqual(4);
+    expect(heard.filter((count) => count === 1).length).toBeGreaterThanOrEqual(5);
     expect(found.length - heard.filter((count) => count === 1).length).toBeLessThanOrEqual(1);
   });
 });
