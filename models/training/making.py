@@ -239,6 +239,8 @@ def description(made: Made, form: str, thresholds: dict, reference: dict, evalua
     }
     if "distillation" in config:
         result["training_run"]["teacher"] = config["distillation"]["source"]
+    if "committee" in config:
+        result["training_run"]["committee"] = config["committee"]
     ambience = {"ambience": config["ambience"] | {"usual": made.ambience.usual}} if made.ambience else {}
     if config["events"] or ambience:
         result["events"] = config["events"] | ambience

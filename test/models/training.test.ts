@@ -317,11 +317,13 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
     const own = JSON.parse(stdout);
     expect(own).not.toHaveProperty('distillation');
     expect(own).toMatchObject({ folds: own.data.folds, thresholds: {}, architecture: { name: 'ds_cnn' } });
-    // All else is as the shipped model was trained.
-    const { architecture, augmentation, generated, quantization } = parse(
+    // All else is as the shipped model was trained, but for its committee and how long.
+    const { architecture, augmentation, generated, quantization, ambience, events, optimiser } = parse(
       await readFile(join(TRAINING, 'impact.yaml'), 'utf8'),
     );
-    expect(own).toMatchObject({ architecture, augmentation, generated, quantization });
+    const { steps: _longer, common_steps: _taught, ...optimised } = optimiser;
+    expect(own).toMatchObject({ architecture, augmentation, generated, quantization, ambience, events });
+    expect(own.optimiser).toMatchObject(optimised);
   }, 300_000);
 
   test('tells of a teacher or a run that is not there before it does any work', async () => {
@@ -354,6 +356,9 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
     expect(told).toContain('false_alarm_budget_per_hour: expected a number from 0.01 to 10000, found 0');
     const folds = await small('impact', { data: { folds: [1, 9] } });
     const other = await train(join(folder, 'folds'), folds, clips);
+    const trees = await small('trees', { committee: { members: 2, steps: 2, weight: 0.5 } });
+    const refused = await train(join(folder, 'committee-of-trees'), trees, clips);
+    expect([refused.code, refused.told]).toEqual([2, expect.stringContaining('committee: expected no such setting')]);
     expect([other.code, other.told]).toEqual([2, expect.stringContaining('expected clips of fold 9, found folds [1]')]);
   }, 300_000);
 });

@@ -85,8 +85,7 @@ describe('long spans', () => {
     // As on a slow disk: every batch takes longer than a picture may wait.
     let nowMs = 0;
     const clock = vi.spyOn(performance, 'now').mockImplementation(() => (nowMs += 100));
-    const { first, last, answers } = await wholeView(bag, [key]);
-    clock.mockRestore();
+    const { first, last, answers } = await wholeView(bag, [key]).finally(() => clock.mockRestore());
     expect(first?.cells[0]?.t.length).toBe(0);
     expect(answers).toBeGreaterThan(2);
     expect(last?.progress).toBe(1);
