@@ -101,6 +101,17 @@ async function small(name: 'impact' | 'trees', changes: Settings): Promise<Setti
   };
 }
 
+/** The same with a network of a few channels that takes `steps`. */
+async function smallNetwork(steps: number): Promise<Settings> {
+  const settings = await small('impact', {});
+  return {
+    ...settings,
+    architecture: { name: 'ds_cnn', networks: 1, stem: 4, blocks: [[8, 2]], dropout: 0.1 },
+    optimiser: { ...(settings.optimiser as Settings), steps, batch: 16 },
+    quantization: { ...(settings.quantization as Settings), windows: 16 },
+  };
+}
+
 interface Ran {
   readonly code: number;
   readonly out: string;
@@ -204,12 +215,7 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
     await makeClips(calm);
     const rows = (await readFile(join(calm, 'clips.csv'), 'utf8')).split('\n');
     await writeFile(join(calm, 'clips.csv'), rows.filter((row) => !/,2,[^,]+,impact,/.test(row)).join('\n'));
-    const settings = await small('impact', {});
-    const architecture = { name: 'ds_cnn', networks: 1, stem: 4, blocks: [[8, 2]], dropout: 0.1 };
-    const optimiser = { ...(settings.optimiser as Settings), steps: 2, batch: 16 };
-    const quantization = { ...(settings.quantization as Settings), windows: 16 };
-    const tiny = { ...settings, architecture, optimiser, quantization };
-    const { code, out, told } = await train(join(folder, 'calm-out'), tiny, calm);
+    const { code, out, told } = await train(join(folder, 'calm-out'), await smallNetwork(2), calm);
     expect({ code, told }).toMatchObject({ code: 0 });
     expect(told).toContain('roc_auc – (– – –)');
     expect(await readFile(join(out, 'small.md'), 'utf8')).toMatch(/\| ROC AUC +\| – +\| – – –/);
@@ -219,12 +225,8 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
   });
 
   test('makes networks, both forms and a card in one command, and the same bytes from the same seed', async () => {
-    const settings = await small('impact', {});
-    const architecture = { name: 'ds_cnn', networks: 1, stem: 4, blocks: [[8, 2]], dropout: 0.1 };
-    const optimiser = { ...(settings.optimiser as Settings), steps: 12, batch: 16 };
-    const quantization = { ...(settings.quantization as Settings), windows: 16 };
-    const tiny = { ...settings, architecture, optimiser, quantization };
-    const both = await Promise.all(['once', 'twice'].map((name) => train(join(folder, name), tiny, clips)));
+    const settings = await smallNetwork(12);
+    const both = await Promise.all(['once', 'twice'].map((name) => train(join(folder, name), settings, clips)));
     for (const { code, told } of both) expect({ code, told }).toMatchObject({ code: 0 });
     const [once, twice] = both.map(({ out }) => out) as [string, string];
     for (const file of ['small.fp32.onnx', 'small.int8.onnx', 'small.md', 'card/small.json', 'card/small-roc.png']) {
@@ -249,18 +251,12 @@ describe.skipIf(!isThere)(`the training${missing}`, () => {
   }, 300_000);
 
   test('lets the network learn from a committee that is trained ahead and is not part of the file', async () => {
-    const settings = await small('impact', {});
-    const tiny = {
-      ...settings,
-      architecture: { name: 'ds_cnn', networks: 1, stem: 4, blocks: [[8, 2]], dropout: 0.1 },
-      optimiser: { ...(settings.optimiser as Settings), steps: 4, batch: 16 },
-      quantization: { ...(settings.quantization as Settings), windows: 16 },
-    };
+    const settings = await smallNetwork(4);
     // Only by way of its members can the number of their steps change the network.
     const committees = [undefined, { members: 2, steps: 2, weight: 0.5 }, { members: 2, steps: 3, weight: 0.5 }];
     const models: Model[] = [];
     for (const [i, committee] of committees.entries()) {
-      const { code, out, told } = await train(join(folder, `committee-${i}`), { ...tiny, committee }, clips);
+      const { code, out, told } = await train(join(folder, `committee-${i}`), { ...settings, committee }, clips);
       expect({ code, told }).toMatchObject({ code: 0 });
       if (committee !== undefined) expect(told).toContain('training: stage 1 of 2, 2 parts');
       expect((await readFile(join(out, 'small.md'), 'utf8')).includes('| committee')).toBe(committee !== undefined);
